@@ -1,0 +1,182 @@
+"""Credentials, each with an id of its own; several connectors may share one.
+
+They are made, replaced, described and removed here. What comes out are descriptions: only the authority opens
+a secret, to sign with it. Each change and its audit entry are one transaction. Refuses (Denied) ids that the
+tenant does not have, and texts that cannot be shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg.rows import class_row
+
+from identity.audit import Audit
+from identity.errors import Denied
+from identity.kinds import Basic, Material, material
+from identity.ports import Clock, Database
+from identity.queries import queries
+from identity.transaction import of_tenant
+from identity.vault import Place, Sealed, Vault
+
+SQL = queries(__file__)
+LONGEST_TEXT = 200
+
+
+@dataclass(frozen=True)
+class Description:
+    """What may be shown of a credential: `subject` is a basic one's user name, `header` an API key's."""
+
+    credential_id: UUID
+    tenant_id: int
+    kind: str
+    label: str
+    owner: str | None
+    purpose: str | None
+    subject: str | None
+    header: str | None
+    created_at: datetime
+    created_by: str
+    replaced_at: datetime | None
+    replaced_by: str | None
+
+
+class Credentials:
+    """The credentials of all tenants; `by` is always the person or program that asks, for the audit."""
+
+    def __init__(self, database: Database, vault: Vault, audit: Audit, clock: Clock) -> None:
+        self._database = database
+        self._vault = vault
+        self._audit = audit
+        self._clock = clock
+
+    def create(
+        self,
+        tenant_id: int,
+        content: Material,
+        *,
+        label: str,
+        by: str,
+        owner: str | None = None,
+        purpose: str | None = None,
+    ) -> UUID:
+        """Seals a new credential and gives its id; raises Denied for a text it refuses or a lost key file."""
+        texts = {"label": label, "by": by, "owner": owner, "purpose": purpose}
+        for name, text in texts.items():
+            _check_text(name, text)
+        credential_id = uuid4()
+        with of_tenant(self._database, tenant_id) as connection:
+            row = self._sealed(connection, tenant_id, credential_id, content)
+            connection.execute(SQL["create"], {**row, **texts, "at": self._clock()})
+            self._tell(connection, "connected", row, by, {"label": label})
+        return credential_id
+
+    def replace(self, tenant_id: int, credential_id: UUID, content: Material, *, by: str) -> None:
+        """Puts another secret, user name or kind in its place; its connectors sign with it from now on."""
+        _check_text("by", by)
+        with of_tenant(self._database, tenant_id) as connection:
+            row = self._sealed(connection, tenant_id, credential_id, content)
+            if connection.execute(SQL["replace"], {**row, "by": by, "at": self._clock()}).rowcount == 0:
+                raise _unknown(tenant_id, credential_id)
+            self._tell(connection, "replaced", row, by, {})
+
+    def remove(self, tenant_id: int, credential_id: UUID, *, by: str) -> None:
+        """Deletes it; the audit keeps what was told of it. Ask the registry first who still signs with it."""
+        _check_text("by", by)
+        with of_tenant(self._database, tenant_id) as connection:
+            described = self._described(connection, tenant_id, credential_id)
+            if connection.execute(SQL["remove"], _key(tenant_id, credential_id)).rowcount == 0:
+                raise _unknown(tenant_id, credential_id)
+            row = {"tenant_id": tenant_id, "credential_id": credential_id, "kind": described.kind}
+            row |= {"subject": described.subject, "header": described.header}
+            self._tell(connection, "removed", row, by, {"label": described.label})
+
+    def describe(self, tenant_id: int, credential_id: UUID) -> Description:
+        """What may be shown of it."""
+        with of_tenant(self._database, tenant_id) as connection:
+            return self._described(connection, tenant_id, credential_id)
+
+    def descriptions(self, tenant_id: int) -> list[Description]:
+        """What may be shown of all credentials of a tenant, by label."""
+        described = class_row(Description)
+        with (
+            of_tenant(self._database, tenant_id) as connection,
+            connection.cursor(row_factory=described) as cursor,
+        ):
+            return cursor.execute(SQL["descriptions"], {"tenant_id": tenant_id}).fetchall()
+
+    def opened(self, tenant_id: int, credential_id: UUID) -> Material:
+        """The credential with its secret, for the authority alone; raises Denied if it does not open."""
+        with of_tenant(self._database, tenant_id) as connection:
+            row = connection.execute(SQL["sealed"], _key(tenant_id, credential_id)).fetchone()
+        if row is None:
+            raise _unknown(tenant_id, credential_id)
+        kind, subject, header, *sealed = row
+        return material(
+            kind, subject, header, self._vault.open(_place(tenant_id, credential_id), Sealed(*sealed))
+        )
+
+    def _sealed(
+        self, connection: psycopg.Connection[Any], tenant_id: int, credential_id: UUID, content: Material
+    ) -> dict[str, Any]:
+        sealed = self._vault.seal(connection, _place(tenant_id, credential_id), content.secret)
+        return {
+            "tenant_id": tenant_id,
+            "credential_id": credential_id,
+            "kind": content.kind,
+            "subject": content.subject if isinstance(content, Basic) else None,
+            "header": None if isinstance(content, Basic) else content.header,
+            "key_version": sealed.key_version,
+            "wrapped_key": sealed.wrapped_key,
+            "secret": sealed.ciphertext,
+        }
+
+    def _described(
+        self, connection: psycopg.Connection[Any], tenant_id: int, credential_id: UUID
+    ) -> Description:
+        with connection.cursor(row_factory=class_row(Description)) as cursor:
+            found = cursor.execute(SQL["describe"], _key(tenant_id, credential_id)).fetchone()
+        if found is None:
+            raise _unknown(tenant_id, credential_id)
+        return found
+
+    def _tell(
+        self,
+        connection: psycopg.Connection[Any],
+        event: str,
+        row: dict[str, Any],
+        by: str,
+        facts: dict[str, str],
+    ) -> None:
+        shown = {name: row[name] for name in ("kind", "subject", "header") if row[name] is not None}
+        self._audit.tell(
+            connection,
+            tenant_id=row["tenant_id"],
+            event=event,
+            credential_id=row["credential_id"],
+            by=by,
+            facts={**shown, **facts},
+        )
+
+
+def _check_text(name: str, text: str | None) -> None:
+    if text is not None and not (1 <= len(text) <= LONGEST_TEXT and text.isprintable() and text.strip()):
+        raise Denied("invalid_text", f"{name}: 1 to {LONGEST_TEXT} printable characters are asked for.")
+
+
+def _key(tenant_id: int, credential_id: UUID) -> dict[str, Any]:
+    return {"tenant_id": tenant_id, "credential_id": credential_id}
+
+
+def _place(tenant_id: int, credential_id: UUID) -> Place:
+    return Place(tenant_id, str(credential_id), "secret")
+
+
+def _unknown(tenant_id: int, credential_id: UUID) -> Denied:
+    return Denied(
+        "no_credential", f"Tenant {tenant_id} has no credential {credential_id}. It may have been removed."
+    )

@@ -1,0 +1,39 @@
+-- name: create
+-- A new credential with its sealed secret.
+insert into identity.credential
+    (credential_id, tenant_id, kind, label, owner, purpose, subject, header, key_version, wrapped_key, secret,
+     created_at, created_by)
+values (%(credential_id)s, %(tenant_id)s, %(kind)s, %(label)s, %(owner)s, %(purpose)s, %(subject)s, %(header)s,
+        %(key_version)s, %(wrapped_key)s, %(secret)s, %(at)s, %(by)s);
+
+-- name: replace
+-- Another sealed secret in the same credential.
+update identity.credential
+set kind = %(kind)s, subject = %(subject)s, header = %(header)s, key_version = %(key_version)s,
+    wrapped_key = %(wrapped_key)s, secret = %(secret)s, replaced_at = %(at)s, replaced_by = %(by)s
+where tenant_id = %(tenant_id)s and credential_id = %(credential_id)s;
+
+-- name: remove
+-- The credential and its sealed secret go; the audit stays.
+delete from identity.credential where tenant_id = %(tenant_id)s and credential_id = %(credential_id)s;
+
+-- name: describe
+-- What may be shown of one credential.
+select credential_id, tenant_id, kind, label, owner, purpose, subject, header,
+       created_at, created_by, replaced_at, replaced_by
+from identity.credential
+where tenant_id = %(tenant_id)s and credential_id = %(credential_id)s;
+
+-- name: descriptions
+-- What may be shown of every credential of a tenant.
+select credential_id, tenant_id, kind, label, owner, purpose, subject, header,
+       created_at, created_by, replaced_at, replaced_by
+from identity.credential
+where tenant_id = %(tenant_id)s
+order by label, created_at, credential_id;
+
+-- name: sealed
+-- What the authority needs to open and to sign with one credential.
+select kind, subject, header, key_version, wrapped_key, secret
+from identity.credential
+where tenant_id = %(tenant_id)s and credential_id = %(credential_id)s;

@@ -1,0 +1,71 @@
+"""What identity needs from others, as small protocols; whoever wires the program hands them in.
+
+Refuses to know who implements them: no other part of Encours is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+import psycopg
+
+from identity.secret import Key
+
+
+class Connector(Protocol):
+    """A tenant's link to a service: `origin` is scheme://host[:port], the only place its secret may go."""
+
+    @property
+    def tenant_id(self) -> int:
+        """The tenant whose link it is."""
+
+    @property
+    def key(self) -> str:
+        """Its name in this installation, for messages and the audit."""
+
+    @property
+    def credential_id(self) -> UUID | None:
+        """The credential it signs with; None while it has none."""
+
+    @property
+    def origin(self) -> str:
+        """Where its requests go."""
+
+
+class Database(Protocol):
+    """Gives a connection of the role encours_identity; leaving it in order commits, else rolls back."""
+
+    def __call__(self) -> AbstractContextManager[psycopg.Connection[Any]]:
+        """A connection nobody else uses meanwhile."""
+
+
+class Clock(Protocol):
+    """The time now, with a time zone."""
+
+    def __call__(self) -> datetime:
+        """Now."""
+
+
+class Wrapped(NamedTuple):
+    """A data key that only the key service can open: by which of its key versions, and the ciphertext."""
+
+    version: str
+    ciphertext: bytes
+
+
+class Kms(Protocol):
+    """A key service: it holds the keys that wrap data keys, and never gives them out."""
+
+    def wrap(self, data_key: Key, context: bytes, known: Collection[str]) -> Wrapped:
+        """Wraps a data key for this context with the current key version.
+
+        `known` are the versions that this installation has sealed with: a service that lacks one of them
+        is not the right one and refuses (Denied); only where there are none may it make its first key.
+        """
+
+    def unwrap(self, wrapped: Wrapped, context: bytes) -> Key:
+        """The data key; raises Denied if the version is unknown or the context or a byte differs."""
