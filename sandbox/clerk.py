@@ -1,0 +1,228 @@
+"""Business posted into a running world on request: what happened in the ERP since the last read.
+
+Open items are chosen by a seed that moves on with every request, so that repeated requests do new things.
+It refuses a request for which there is no fitting open item, with a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from random import Random
+from typing import Any
+
+from sandbox import business, receipts
+from sandbox.books import Books, Company, Document, Item
+from sandbox.business import When
+from sandbox.history import History
+from sandbox.parties import add_customer_like
+
+
+@dataclass
+class Clerk:
+    """Posts into the books of one tenant."""
+
+    books: Books
+    seed: str
+    clock: Callable[[], date]
+    requests: int = 0
+
+    def post(self, wish: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Post what a request asks for and list the documents.
+
+        `wish` holds numbers by kind (ACTIONS), `settle` (lists of item keys, each cleared by one receipt),
+        `number` for that receipt, `company_code` and `on` (day of posting and entry, default today).
+
+        Raises:
+            ValueError: an unknown kind, or nothing fits.
+        """
+        unknown = set(wish) - set(ACTIONS) - {"company_code", "on", "settle", "number"}
+        if unknown:
+            raise ValueError(f"cannot post {', '.join(sorted(unknown))}: choose from {', '.join(ACTIONS)}")
+        self.requests += 1
+        day = date.fromisoformat(wish["on"]) if "on" in wish else max(self.books.today, self.clock())
+        self.books.today = max(self.books.today, day)
+        desk = Desk(
+            self.books, Random(f"{self.seed} {self.requests}"), When(day, day), wish.get("company_code")
+        )
+        done = [
+            _named("settled", desk.settle(keys, wish.get("number", ""))) for keys in wish.get("settle", [])
+        ]
+        for kind, act in ACTIONS.items():
+            done.extend(
+                _named(kind, document) for _ in range(int(wish.get(kind, 0))) for document in [act(desk)]
+            )
+        return done
+
+
+def _named(kind: str, document: Document) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "company_code": document.company.code,
+        "fiscal_year": document.year,
+        "document": document.number,
+        "items": [str(item.number) for item in document.customer_items],
+    }
+
+
+@dataclass
+class Desk:
+    """One request at work."""
+
+    books: Books
+    rng: Random
+    when: When
+    company_code: str | None
+
+    def __post_init__(self) -> None:
+        if self.company_code is not None and self.company_code not in self.books.companies:
+            raise ValueError(f"no company code {self.company_code}")
+        self._history = History(self.books, str(self.rng.random()))
+        # numbers of billing documents above those of the history
+        self._history.skip_billing(self.rng.randint(1_000_000, 8_000_000))
+
+    def company(self) -> Company:
+        """Give the company code asked for, or draw one."""
+        return self.books.companies[self.company_code or self.rng.choice(sorted(self.books.companies))]
+
+    def open_invoice(self, *, minimum_parts: int = 1) -> Item:
+        """Draw an open invoice item, not paid in part yet, of a partner that is not blocked."""
+        return self.rng.choice(self._candidates(minimum_parts))
+
+    def _candidates(self, minimum_parts: int) -> Sequence[Item]:
+        company = self.company()
+        items = self.books.open_items(company)
+        named = {(i.invoice_reference, i.invoice_reference_year, i.invoice_item_reference) for i in items}
+        found = [
+            item
+            for item in items
+            if item.amount > 0
+            and not item.special_gl
+            and not item.invoice_reference
+            and item.document.posting_date <= self.when.posting
+            and not self.books.customers[item.customer].blocked
+            and (item.document.number, item.document.year, str(item.number)) not in named
+            and abs(item.amount) >= minimum_parts
+        ]
+        if not found:
+            raise ValueError(f"company code {company.code} has no fitting open invoice")
+        return found
+
+    def settle(self, keys: Sequence[Sequence[str]], number: str) -> Document:
+        """Clear the items named by (company code, year, document, item) with one receipt."""
+        try:
+            items = [self.books.item(code, year, document, int(n)) for code, year, document, n in keys]
+        except KeyError as error:
+            raise ValueError(f"no item {error}") from error
+        return receipts.payment(self.books, items, self.when, number=number)
+
+    def invoice(self) -> Document:
+        """Post an invoice."""
+        return self._history.bill(self.company(), self.when)[0].document
+
+    def credit_memo(self) -> Document:
+        """Credit a tenth of an open invoice, naming it."""
+        item = self.open_invoice(minimum_parts=10)
+        code = item.document.company.code
+        account = self.books.customers[item.branch or item.customer].accounts[code]
+        part = self._history.part(item, 0.1)
+        return business.credit_memo(self.books, account, self.when, part, item.document.currency, of=item)
+
+    def payment(self) -> Document:
+        """Pay an open invoice in full."""
+        return receipts.payment(self.books, [self.open_invoice()], self.when)
+
+    def partial(self) -> Document:
+        """Pay four tenths of an open invoice."""
+        item = self.open_invoice(minimum_parts=10)
+        return receipts.partial_payment(self.books, item, self.when, self._history.part(item, 0.4))
+
+    def residual(self) -> Document:
+        """Pay an open invoice but for a tenth, which becomes a new item."""
+        item = self.open_invoice(minimum_parts=10)
+        return receipts.payment_with_residual(self.books, item, self.when, self._history.part(item, 0.1))
+
+    def reversal(self) -> Document:
+        """Reverse an invoice whose items are all open."""
+        wanted = [i for i in self._candidates(1) if all(other.is_open for other in i.document.customer_items)]
+        if not wanted:
+            raise ValueError("no invoice can be reversed")
+        return business.reversal(self.books, self.rng.choice(wanted).document, self.when)
+
+    def down_payment(self) -> Document:
+        """Receive a down payment."""
+        gross, currency = self._history.draw_amount(company := self.company())
+        return receipts.down_payment(self.books, self._history.account(company), self.when, gross, currency)
+
+    def reset(self) -> Document:
+        """Reset the clearing of a receipt: what it cleared is open again."""
+        company = self.company()
+        receipts = [
+            item
+            for item in self.books.items
+            if item.document.company is company
+            and item.document.kind == "DZ"
+            and item.clearing is not None
+            and item.clearing.document == item.document.number
+            and not (item.customer and self.books.customers[item.customer].blocked)
+        ]
+        if not receipts:
+            raise ValueError(f"company code {company.code} has no clearing to reset")
+        item = self.rng.choice(receipts)
+        if item.clearing is not None:
+            self.books.reset_clearing(item.clearing)
+        return item.document
+
+    def due_date(self) -> Document:
+        """Move the due date of an open invoice by 30 days."""
+        item = self.open_invoice()
+        later = (item.due_date or self.when.posting) + timedelta(days=30)
+        business.change_due_date(self.books, item, later, self.when.entered)
+        return item.document
+
+    def dunning(self) -> Document:
+        """Dun an open invoice."""
+        item = self.open_invoice()
+        business.dun(self.books, [item], self.when.posting)
+        return item.document
+
+    def new_customer(self) -> Document:
+        """Create a customer and post its first invoice."""
+        company = self.company()
+        like = self._history.account(company).customer
+        customer = add_customer_like(self.books, like, self.when.entered)
+        gross, currency = self._history.draw_amount(company)
+        return business.invoice(
+            self.books, customer.accounts[company.code], self.when, gross, currency, kind="DR"
+        )
+
+    def renamed_partner(self) -> Document:
+        """Rename the business partner of an open invoice."""
+        item = self.open_invoice()
+        customer = self.books.customers[item.customer]
+        business.rename(self.books, customer, f"{customer.name} II"[:80], self.when.entered)
+        return item.document
+
+    def blocked_partner(self) -> Document:
+        """Block the business partner of an open invoice: its data disappears from the services."""
+        item = self.open_invoice()
+        business.block(self.books, self.books.customers[item.customer], self.when.entered)
+        return item.document
+
+
+ACTIONS: dict[str, Callable[[Desk], Document]] = {
+    "invoices": Desk.invoice,
+    "credit_memos": Desk.credit_memo,
+    "payments": Desk.payment,
+    "partials": Desk.partial,
+    "residuals": Desk.residual,
+    "reversals": Desk.reversal,
+    "down_payments": Desk.down_payment,
+    "resets": Desk.reset,
+    "due_dates": Desk.due_date,
+    "dunnings": Desk.dunning,
+    "new_customers": Desk.new_customer,
+    "renamed_partners": Desk.renamed_partner,
+    "blocked_partners": Desk.blocked_partner,
+}
