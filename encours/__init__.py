@@ -1,0 +1,1 @@
+"""The wiring: settings, registry, hub, migrations, embedded PostgreSQL and the command line."""

@@ -1,0 +1,1 @@
+"""One file per version, in the order of their numbers; a version that was released is never changed."""

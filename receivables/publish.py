@@ -1,0 +1,116 @@
+"""Makes a run's staged rows the published ones: merge, history, digests, bookmarks, one publication.
+
+Works inside the transaction it is given, so that all of it becomes visible at once or not at all. Refuses
+nothing: whether a run may be published is the gate's business (receivables.run).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from receivables.kinds import DOCUMENT, PUBLISHED, Kind, columns, same
+from receivables.queries import queries
+
+SQL = queries(__file__)
+BIG = 10_000  # rows written in one publication, from which fresh statistics are worth their time
+HASH_BITS = 128
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What became visible at once. `counts` are rows per kind, `changes` rows written, amounts exact text.
+
+    `content_hash` (32 hex digits) depends on the published rows alone, not on their order or history: it
+    tells whether two installations show the same, and is no protection against forgery.
+    """
+
+    number: int
+    published_at: datetime
+    grade: str
+    counts: Mapping[str, int]
+    changes: Mapping[str, int]
+    totals: list[Mapping[str, Any]]
+    content_hash: str
+
+
+def publish(connection: psycopg.Connection[Any], scope: Mapping[str, Any], grade: str) -> Publication:
+    """Publishes inside the open transaction; `scope` has the run's ids, `adapter` and `now`."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        last = cursor.execute(SQL["last_publication"], scope).fetchone()
+        counts = dict(last["counts"]) if last else {}
+        content = int(last["content_hash"], 2) if last else 0
+        changes = {}
+        for kind in PUBLISHED:
+            done = cursor.execute(_statement(kind, first=last is None), scope).fetchone() or {}
+            counts[kind.name] = counts.get(kind.name, 0) + done["written"] - done["changed"]
+            changes[kind.name] = done["written"]
+            content ^= int(done["old"] or "0", 2) ^ int(done["new"] or "0", 2)
+        cursor.execute(SQL["raw_digests" if last else "first_raw_digests"], scope)
+        written = cursor.rowcount + sum(changes.values())
+        cursor.execute(SQL["bookmarks"], scope)
+        publication = Publication(
+            number=last["number"] + 1 if last else 1,
+            published_at=scope["now"],
+            grade=grade,
+            counts=counts,
+            changes=changes,
+            totals=list(cursor.execute(SQL["totals"], scope)),
+            content_hash=f"{content:032x}",
+        )
+        cursor.execute(
+            SQL["publication"],
+            {
+                **scope,
+                "number": publication.number,
+                "previous": last and last["number"],
+                "grade": grade,
+                "counts": Jsonb(counts),
+                "changes": Jsonb(changes),
+                "totals": Jsonb(publication.totals),
+                "content_hash": f"{content:0{HASH_BITS}b}",
+            },
+        )
+        if written >= BIG:
+            cursor.execute(SQL["analyze"])
+    return publication
+
+
+def _statement(kind: Kind, *, first: bool) -> sql.Composed:
+    """The insert or the merge of one kind; a document also carries the sum of its items."""
+    fields = kind.fields
+    fresh = sql.SQL(SQL["staged"]).format(staged=kind.staged)
+    differs = sql.SQL("{} <> {}")
+    digests = [(("c", "digest"), ("f", "digest"))]
+    if kind is DOCUMENT:
+        fields = (*fields, "total_incl")
+        fresh = sql.Composed([sql.SQL(SQL["first_documents" if first else "documents"])])
+        digests.append((("c", "total_incl"), ("f", "total_incl")))
+    changing = tuple(name for name in fields if name not in kind.key)
+
+    def either(incoming: str) -> sql.Composed:
+        pairs = [differs.format(sql.Identifier(*c), sql.Identifier(incoming, f[1])) for c, f in digests]
+        return sql.SQL(" or ").join(pairs)
+
+    return sql.SQL(SQL["insert" if first else "merge"]).format(
+        current=kind.current,
+        history=kind.history,
+        fresh=fresh,
+        columns=columns(fields),
+        fresh_columns=columns(fields, "f"),
+        current_columns=columns(fields, "c"),
+        key=columns(kind.key),
+        same_key=same(kind.key, "c", "f"),
+        differs=either("f"),
+        conflict_differs=either("excluded"),
+        assignments=sql.SQL(", ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(n), sql.Identifier("excluded", n)) for n in changing
+        ),
+    )

@@ -1,0 +1,137 @@
+"""What people may know of a connector's receivables: where it stands, its tie-outs, its rejects.
+
+Reads published and logged rows only, never staging: staged rows have no tenant.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.rows import class_row, dict_row
+
+from receivables.publish import Publication
+from receivables.queries import queries
+from receivables.tie_out import TieOut
+
+SQL = queries(__file__)
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run as it stands; `explanation` are the sentences of a held one."""
+
+    number: int
+    state: str
+    mode: str
+    reason: str | None
+    message: str | None
+    explanation: list[str]
+    opened_at: datetime
+    ended_at: datetime | None
+    rows_read: int
+    rows_staged: int
+    rejects: int
+    suspects: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a connector stands; `unpublished_since` is when the first run ended without publishing."""
+
+    run: RunRow | None
+    publication: Publication | None
+    open_amounts: list[tuple[Decimal, str]]
+    differences: list[TieOut]
+    rejects: int
+    unpublished_since: datetime | None
+
+
+@dataclass(frozen=True)
+class TieOutReport:
+    """One comparison: the run and its lines, whole accounts before the customers that differ."""
+
+    run: RunRow
+    rows: list[TieOut]
+
+
+@dataclass(frozen=True)
+class RejectRow:
+    """A row that was set aside, as received; `times` counts the runs that saw it."""
+
+    reject_id: int
+    connector: str
+    stream: str
+    key: str | None
+    code: str
+    field: str
+    message: str
+    raw: bytes
+    first_seen: datetime
+    last_seen: datetime
+    times: int
+
+
+def status(cursor: psycopg.Cursor[Any], tenant_id: int, connector_id: int) -> Status:
+    """Where the connector stands; differences are those of its last run."""
+    scope = {"tenant_id": tenant_id, "connector_id": connector_id}
+    run = _rows(cursor, RunRow, "last_run", scope)
+    publication = _publication(cursor, scope)
+    compared = _rows(cursor, TieOut, "tie_outs", {**scope, "run": run[0].number}) if run else []
+    (rejects,) = cursor.execute(SQL["open_rejects"], scope).fetchone() or (0,)
+    (since,) = cursor.execute(SQL["unpublished_since"], scope).fetchone() or (None,)
+    return Status(
+        run=run[0] if run else None,
+        publication=publication,
+        open_amounts=_open_amounts(publication),
+        differences=[line for line in compared if line.status == "different"],
+        rejects=rejects,
+        unpublished_since=since,
+    )
+
+
+def tie_out_report(
+    cursor: psycopg.Cursor[Any], tenant_id: int, connector_id: int, run: int | None
+) -> TieOutReport | None:
+    """The comparison of this run, or of the latest compared one; None if there is none."""
+    scope = {"tenant_id": tenant_id, "connector_id": connector_id, "run": run}
+    found = _rows(cursor, RunRow, "compared_run", scope)
+    if not found:
+        return None
+    return TieOutReport(found[0], _rows(cursor, TieOut, "tie_outs", {**scope, "run": found[0].number}))
+
+
+def reject_rows(
+    cursor: psycopg.Cursor[Any], tenant_id: int, connector_id: int, connector: str
+) -> list[RejectRow]:
+    """The open rejects of a connector, newest first."""
+    scope = {"tenant_id": tenant_id, "connector_id": connector_id, "connector": connector}
+    return _rows(cursor, RejectRow, "rejects", scope)
+
+
+def _rows(cursor: psycopg.Cursor[Any], row: type[Row], query: str, scope: dict[str, Any]) -> list[Row]:
+    with cursor.connection.cursor(row_factory=class_row(row)) as typed:
+        return typed.execute(SQL[query], scope).fetchall()
+
+
+def _publication(cursor: psycopg.Cursor[Any], scope: dict[str, Any]) -> Publication | None:
+    with cursor.connection.cursor(row_factory=dict_row) as named:
+        found = named.execute(SQL["publication"], scope).fetchone()
+    if found is None:
+        return None
+    return Publication(**{**found, "content_hash": f"{int(found['content_hash'], 2):032x}"})
+
+
+def _open_amounts(publication: Publication | None) -> list[tuple[Decimal, str]]:
+    """What is owed per document currency, by currency; currencies are never added."""
+    totals: Sequence[Any] = publication.totals if publication else ()
+    sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for total in totals:
+        sums[total["currency"]] += Decimal(total["open"])
+    return [(amount, currency) for currency, amount in sorted(sums.items())]

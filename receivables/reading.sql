@@ -1,0 +1,58 @@
+-- name: last_run
+-- The connector's latest run.
+select number, state, mode, reason, message, explanation, opened_at, ended_at, rows_read, rows_staged, rejects, suspects
+from receivables.run
+where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
+order by number desc limit 1;
+
+-- name: publication
+-- What everybody sees.
+select number, published_at, grade, counts, changes, totals, content_hash::text
+from receivables.publication
+where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
+order by number desc limit 1;
+
+-- name: unpublished_since
+-- When the first run after the last publication ended without publishing.
+select min(r.ended_at) from receivables.run r
+where r.tenant_id = %(tenant_id)s and r.connector_id = %(connector_id)s
+  and r.number > coalesce((
+    select max(p.number) from receivables.run p
+    where p.tenant_id = %(tenant_id)s and p.connector_id = %(connector_id)s and p.state = 'published'), 0);
+
+-- name: open_rejects
+-- How many rows are set aside and not settled.
+select count(*) from receivables.reject
+where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and state = 'open';
+
+-- name: compared_run
+-- This run, or the latest that was compared.
+select number, state, mode, reason, message, explanation, opened_at, ended_at, rows_read, rows_staged, rejects, suspects
+from receivables.run r
+where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
+  and case when %(run)s::integer is null
+           then exists (select from receivables.tie_out t where t.run_id = r.run_id)
+           else number = %(run)s end
+order by number desc limit 1;
+
+-- name: tie_outs
+-- The lines of one comparison, whole accounts before their customers.
+select t.entity, t.account, t.basis, t.currency, t.customer, t.as_of, t.grade, erp.closing as erp, hub.closing as hub,
+       erp.items as erp_items, hub.items as hub_items, t.status, t.explanation
+from receivables.tie_out t
+join receivables.run r on r.run_id = t.run_id
+join receivables.control_total erp
+  on erp.run_id = t.run_id and erp.account = t.account and erp.entity = t.entity and erp.basis = t.basis
+ and erp.currency = t.currency and erp.customer is not distinct from t.customer and erp.source = 'erp'
+join receivables.control_total hub
+  on hub.run_id = t.run_id and hub.account = t.account and hub.entity = t.entity and hub.basis = t.basis
+ and hub.currency = t.currency and hub.customer is not distinct from t.customer and hub.source = 'hub'
+where r.tenant_id = %(tenant_id)s and r.connector_id = %(connector_id)s and r.number = %(run)s
+order by t.entity, t.account, t.basis, t.currency, t.customer nulls first;
+
+-- name: rejects
+-- Open rejects, newest first.
+select reject_id, %(connector)s as connector, stream, key, code, field, message, raw, first_seen, last_seen, times
+from receivables.reject
+where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and state = 'open'
+order by last_seen desc, reject_id desc;

@@ -1,0 +1,150 @@
+"""The canonical records: frozen values that adapters make and the store keeps.
+
+Amounts are exact decimals written as plain text (`-120.00`, never an exponent), days are ISO text
+(`2026-01-15`): both are checked by receivables.values when an adapter makes them, and PostgreSQL turns
+them into NUMERIC and DATE. Text is kept because building a Decimal and a date for each of millions of
+rows costs more than everything else together (docs/decisions). A positive open amount is owed to us.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class LegalEntity(msgspec.Struct, frozen=True, gc=False):
+    """One company of the tenant that keeps books of its own (SAP: a company code)."""
+
+    code: str
+    name: str
+    country: str | None
+    currency: str
+    vat_id: str | None = None
+    registration_id: str | None = None
+
+
+class ControlAccount(msgspec.Struct, frozen=True, gc=False):
+    """One general ledger account that carries receivables (SAP: a reconciliation account)."""
+
+    entity: str
+    account: str
+    kind: str  # trade, doubtful, notes, advances, special
+    label: str | None = None
+
+
+class Customer(msgspec.Struct, frozen=True, gc=False):
+    """One customer in one legal entity; `incomplete` when only its number is known."""
+
+    number: str  # canonical: without leading zeros when all digits
+    entity: str
+    printed: str  # as the ERP prints it
+    name: str | None
+    country: str | None = None
+    vat_id: str | None = None
+    registration_id: str | None = None  # e.g. a SIREN that passed its check
+    payer: str | None = None
+    head_office: str | None = None
+    control_account: str | None = None
+    currency: str | None = None
+    payment_terms: str | None = None
+    dunning_block: str | None = None
+    language: str | None = None
+    email: str | None = None
+    blocked: bool = False
+    incomplete: bool = False
+
+
+class Document(msgspec.Struct, frozen=True, gc=False):
+    """One posted document, without tax; its total is the sum of its open items' original amounts."""
+
+    number: str
+    entity: str
+    fiscal_year: str
+    type: str  # the ERP's own type: RV, DR, DG
+    kind: str  # invoice, credit_note, debit_note, advance, journal, ...
+    printed: str
+    customer: str
+    status: str  # posted, cancelled, reversed
+    currency: str
+    issued_on: str | None
+    posted_on: str
+    reversal_of: str | None = None  # number/fiscal_year of the document that this one reverses
+    billing_document: str | None = None
+    reference: str | None = None
+    related: str | None = None  # number/fiscal_year/item of the preceding document
+
+
+class OpenItem(msgspec.Struct, frozen=True, gc=False):
+    """One instalment of one document: the grain of debt. `open` is 0 once cleared."""
+
+    number: str
+    entity: str
+    fiscal_year: str
+    instalment: str
+    account: str  # the control account
+    customer: str
+    currency: str
+    original: str
+    open: str
+    company_currency: str
+    company_original: str
+    company_open: str
+    posted_on: str
+    due_on: str | None
+    cleared_on: str | None
+    payment_method: str | None = None
+    payment_reference: str | None = None
+    payment_block: str | None = None
+    dunning_level: str | None = None
+    dunning_block: str | None = None
+    clearing_document: str | None = None  # number/fiscal_year
+    assignment: str | None = None
+    text: str | None = None
+
+
+class ControlTotal(msgspec.Struct, frozen=True, gc=False):
+    """What the ERP's own books say of one control account in one currency, at the end of a day.
+
+    `basis` is `company` (company currency) or `document` (document currency); `grade` is `ledger` or
+    `aggregate`. A total with `customer` set is the part of that customer ('' = posted to the account
+    without a customer); the same (entity, account, basis, currency) without customer (None) is the whole.
+    """
+
+    entity: str
+    account: str
+    basis: str
+    currency: str
+    as_of: str
+    grade: str
+    closing: str
+    customer: str | None = None
+    items: int | None = None
+
+
+class Swept(msgspec.Struct, frozen=True, gc=False):
+    """What the nightly sweep shows of one open item: its key and what may change without a trace."""
+
+    number: str
+    entity: str
+    fiscal_year: str
+    instalment: str
+    account: str
+    customer: str
+    currency: str
+    original: str
+    company_original: str
+    due_on: str | None
+    dunning_level: str | None = None
+
+
+Record = LegalEntity | ControlAccount | Customer | Document | OpenItem | Swept
+
+
+class Reject(msgspec.Struct, frozen=True, gc=False):
+    """One row that was set aside: its bytes as received, a reason code, the field and a sentence."""
+
+    stream: str
+    raw: bytes
+    code: str
+    field: str
+    message: str
+    key: str | None = None  # the row's own key, where it could be read

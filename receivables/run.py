@@ -1,0 +1,298 @@
+"""One sync of one connector, from the lock to its end: published, held, moving, failed, or still reading.
+
+A run is published only when its tie-out says so and no row of what is owed was set aside: there is no other
+way to move a bookmark or a row. Refuses a page of which no row can be read, and a second run of a connector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from receivables import staging, tie_out
+from receivables.errors import Conflict, Rejected
+from receivables.publish import Publication, publish
+from receivables.queries import queries
+from receivables.records import ControlTotal, Reject
+from receivables.staging import Adapted, Page, Slice, Staging, set_tenant
+from receivables.tie_out import Books, TieOut
+
+SQL = queries(__file__)
+HARMLESS = [
+    "customers"
+]  # streams whose rejects do not hold a run: the customer is published without the field
+
+Also = Callable[[psycopg.Connection[Any]], None]  # runs in the transaction that ends the run
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a run knows of itself when it is opened or resumed; `day` is the tenant's day."""
+
+    tenant_id: int
+    connector_id: int
+    connector: str
+    run_id: int
+    number: int
+    mode: str  # snapshot, delta, sweep
+    day: date
+    adapter: str
+    opened_at: datetime
+    resumed: bool
+    bookmarks: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class HoldingReject:
+    """A row that was set aside and keeps the run from being published."""
+
+    stream: str
+    key: str | None
+    code: str
+    field: str
+    message: str
+
+
+def nothing_else(_: psycopg.Connection[Any]) -> None:
+    """No further work in the transaction that ends the run."""
+
+
+class Run:
+    """An open run; lives as long as the connection that holds its lock (see Store.open_run)."""
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], opened: Opened, clock: Callable[[], datetime]
+    ) -> None:
+        self.opened = opened
+        self.suspects = 0
+        self._connection = connection
+        self._clock = clock
+        self._scope = {
+            "tenant_id": opened.tenant_id,
+            "connector_id": opened.connector_id,
+            "run_id": opened.run_id,
+            "adapter": opened.adapter,
+        }
+        self._staging = Staging(connection, self._scope)
+        self._books = Books(connection, self._scope)
+        self._compared: list[TieOut] | None = None
+
+    @property
+    def number(self) -> int:
+        """The run's number in its connector, as people see it."""
+        return self.opened.number
+
+    @property
+    def sweep(self) -> bool:
+        """Whether this run reads all open items again."""
+        return self.opened.mode == "sweep"
+
+    @property
+    def mode(self) -> str:
+        """`snapshot` (everything), `delta` or `sweep`."""
+        return self.opened.mode
+
+    @property
+    def bookmarks(self) -> Mapping[str, str]:
+        """How far the published rows reach; empty when everything is to be read."""
+        return self.opened.bookmarks
+
+    @property
+    def done_slices(self) -> Container[str]:
+        """The slices that this run has staged to their end, also before it was resumed."""
+        return self._staging.done
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def totals_before(self, totals: Sequence[ControlTotal]) -> list[ControlTotal]:
+        """The control totals of before the first row: these, or those kept when the run was opened first."""
+        if not self._staging.totals("before"):
+            self._staging.keep_totals("before", totals)
+        return self._staging.totals("before")
+
+    def known(self, stream: str) -> Container[bytes]:
+        """The 16-byte digests of this stream's raw rows as published."""
+        return self._staging.known(stream)
+
+    def stage(
+        self,
+        slice_: Slice,
+        page: Page,
+        adapted: Adapted,
+        digests: Sequence[tuple[bytes, bytes]],
+        rejects: Sequence[Reject],
+    ) -> None:
+        """Stages one page in one transaction.
+
+        `digests` are (native key, 16-byte digest) of the raw rows that became records: by the key the digest
+        of before is replaced, so that a row that changes back is seen. Raises Rejected, after keeping the
+        rejects, when the page has rows and every one of them was set aside.
+        """
+        self._staging.add(slice_, page, adapted.records, digests, rejects)
+        self._compared = None
+        if page.rows and len(rejects) >= len(page.rows) and not adapted.records:
+            first = rejects[0]
+            raise Rejected(
+                f"{self.opened.connector}, {slice_.name}: no row of page {page.number} can be read"
+                f" ({len(page.rows)} rows). The first: field {first.field}, {first.message}"
+                " See all with: encours rejects list."
+            )
+
+    def unknown_customers(self) -> list[tuple[str, str]]:
+        """(entity, number) of the customers that staged items name and of whom no more than that is known."""
+        return self._staging.unknown_customers()
+
+    def accounts(self) -> list[tuple[str, str]]:
+        """(entity, account) of every control account that items are on or that the ERP named."""
+        return self._books.accounts()
+
+    def to_read_again(self) -> list[tuple[str, str, str]]:
+        """(entity, fiscal year, number) of documents that the sweep shows otherwise; counts the suspects."""
+        self._staging.settle()
+        self.suspects = self._books.suspects()
+        return self._books.to_read_again()
+
+    # -- comparing ----------------------------------------------------------------------------------------
+
+    def tie_out(self, totals: Sequence[ControlTotal], tolerance: Mapping[str, Decimal]) -> list[TieOut]:
+        """Compares the ERP's totals of after the last row with ours; raises Rejected for doubled totals."""
+        tie_out.refuse_doubled(totals)
+        self._staging.settle()
+        self._staging.keep_totals("after", totals)
+        self._compared = self._books.compare(self.opened.day, tolerance)
+        return self._compared
+
+    def our_documents(
+        self,
+        entity: str,
+        account: str,
+        currency: str,
+        customer: str | None,
+        as_of: date,
+        *,
+        basis: str = "company",
+    ) -> list[tuple[str, str]]:
+        """(number/fiscal_year, amount) of our documents behind one total; customer None: of all customers."""
+        return self._books.documents(entity, account, currency, customer, as_of, basis=basis)
+
+    def holding_rejects(self) -> list[HoldingReject]:
+        """The first rows set aside in this run that keep it from being published."""
+        with (
+            self._connection.transaction(),
+            self._connection.cursor(row_factory=class_row(HoldingReject)) as cursor,
+        ):
+            return cursor.execute(SQL["holding_rejects"], {**self._scope, "harmless": HARMLESS}).fetchall()
+
+    # -- ending -------------------------------------------------------------------------------------------
+
+    def publish(self, also: Also = nothing_else, *, unproven: bool = False) -> Publication:
+        """Makes the run's rows the published ones, in one transaction with everything that depends on it.
+
+        Raises Conflict, and publishes nothing, unless the tie-out after the last page is equal or within and
+        no row of what is owed was set aside. `unproven` is for systems that offer no control totals.
+        """
+        self._gate(unproven=unproven)
+        self._staging.settle()
+        scope = {**self._scope, "now": self._clock()}
+        with self._connection.transaction():
+            self._staging.complete_customers()
+            with self._connection.cursor() as cursor:
+                set_tenant(cursor, self.opened.tenant_id)
+                published = publish(self._connection, scope, self._grade())
+                cursor.execute(SQL["close_rejects"], {**scope, "harmless": HARMLESS})
+                self._end(cursor, scope, "published")
+            also(self._connection)
+        staging.forget(self._connection, self.opened.run_id)
+        return published
+
+    def hold(
+        self,
+        reason: str,
+        explanation: Sequence[str],
+        also: Also = nothing_else,
+        *,
+        message: str | None = None,
+    ) -> None:
+        """Keeps the run's rows unpublished; `reason` is difference, reject, settings or asked."""
+        self._leave("held", also, reason=reason, explanation=explanation, message=message)
+
+    def moving(self, also: Also = nothing_else) -> None:
+        """Gives the run up because the ERP went on posting while we read."""
+        self._leave("moving", also, message="The books moved while we read.")
+        staging.forget(self._connection, self.opened.run_id)
+
+    def fail(self, message: str, also: Also = nothing_else) -> None:
+        """Gives the run up because trying again without a change will fail again; the sentence says why."""
+        self._leave("failed", also, message=message)
+        staging.forget(self._connection, self.opened.run_id)
+
+    def _gate(self, *, unproven: bool) -> None:
+        who = f"{self.opened.connector}, run {self.opened.number}"
+        if self._compared is None and not unproven:
+            raise Conflict(f"{who}: rows were staged after the last tie-out, or there was none.")
+        if any(line.status == "different" for line in self._compared or ()):
+            raise Conflict(f"{who}: the books differ. See: encours tie-out {self.opened.connector}")
+        if self.holding_rejects():
+            raise Conflict(f"{who}: rows were set aside. See: encours rejects list")
+
+    def _grade(self) -> str:
+        if not self._compared:
+            return "none"
+        return min(
+            line.grade for line in self._compared
+        )  # aggregate sorts before ledger: the weaker one counts
+
+    def _leave(
+        self,
+        state: str,
+        also: Also,
+        *,
+        reason: str | None = None,
+        explanation: Sequence[str] = (),
+        message: str | None = None,
+    ) -> None:
+        scope = {**self._scope, "now": self._clock()}
+        with self._connection.transaction():
+            with self._connection.cursor() as cursor:
+                set_tenant(cursor, self.opened.tenant_id)
+                self._end(cursor, scope, state, reason=reason, explanation=explanation, message=message)
+            also(self._connection)
+
+    def _end(
+        self,
+        cursor: psycopg.Cursor[Any],
+        scope: Mapping[str, Any],
+        state: str,
+        *,
+        reason: str | None = None,
+        explanation: Sequence[str] = (),
+        message: str | None = None,
+    ) -> None:
+        """Sets the state and keeps the proof and the rejects, which must outlive the staging."""
+        cursor.execute(
+            SQL["end"],
+            {
+                **scope,
+                "state": state,
+                "reason": reason,
+                "message": message,
+                "explanation": Jsonb(list(explanation)),
+                "suspects": self.suspects,
+            },
+        )
+        if cursor.rowcount != 1:
+            raise Conflict(f"{self.opened.connector}, run {self.opened.number} is over already.")
+        cursor.execute(SQL["keep_rejects"], scope)
+        for line in self._compared or ():
+            row = {**scope, **vars(line), "difference": line.difference}
+            cursor.execute(SQL["keep_tie_out"], row)
+            for source in ("erp", "hub"):
+                total = {"source": source, "closing": row[source], "items": row[f"{source}_items"]}
+                cursor.execute(SQL["keep_total"], {**row, **total})

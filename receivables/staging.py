@@ -1,0 +1,243 @@
+"""What a run has read but not published: rows, rejects and the page log, in unlogged tables keyed by run.
+
+Each page is one transaction. Refuses nothing by itself: what may be staged is the run's business. All of it
+vanishes together when the database server crashes; a resume decides on what is here, never on memory.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import psycopg
+import xxhash
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from receivables import copy_text
+from receivables.digests import Digests
+from receivables.kinds import KIND_OF, Kind, columns, same
+from receivables.queries import queries
+from receivables.records import ControlTotal, Customer, Record, Reject
+
+SQL = queries(__file__)
+PAGE_BITS = 20  # seq = page ordinal x 2^20 + line
+TABLES = (
+    *(kind.staged for kind in KIND_OF.values()),
+    sql.Identifier("receivables", "staged_raw_digest"),
+    sql.Identifier("receivables", "staged_reject"),
+)
+MARKS = tuple(sql.Identifier("receivables", name) for name in ("staged_control_total", "page", "staged_run"))
+
+
+class Slice(Protocol):
+    """What staging needs to know of a slice (see connectors.kit.stream)."""
+
+    @property
+    def stream(self) -> str:
+        """The list that is read."""
+
+    @property
+    def name(self) -> str:
+        """Unique in the run, the same when the run is resumed."""
+
+    @property
+    def bookmark(self) -> str | None:
+        """The bookmark that moves when the run is published."""
+
+    @property
+    def reached(self) -> str | None:
+        """Where it moves to."""
+
+
+class Page(Protocol):
+    """What staging needs to know of a page."""
+
+    @property
+    def number(self) -> int:
+        """Its place in the slice."""
+
+    @property
+    def rows(self) -> Sequence[bytes]:
+        """The raw rows received."""
+
+    @property
+    def last(self) -> bool:
+        """Whether the slice ended with it, explicitly."""
+
+
+class Adapted(Protocol):
+    """What an adapter made of a page's new rows."""
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """Canonical records, in the order read."""
+
+
+class Staging:
+    """The staged rows of one run, on the run's own connection; every method is one transaction."""
+
+    def __init__(self, connection: psycopg.Connection[Any], scope: Mapping[str, Any]) -> None:
+        self._connection = connection
+        self._scope = scope  # tenant_id, connector_id, run_id
+        self._run = str(scope["run_id"])
+        self._known: dict[str, Digests] = {}
+        self._settled = False
+        self.done, self._ordinal = self._resume()
+
+    def _resume(self) -> tuple[set[str], int]:
+        """The slices that ended; what was staged of others is deleted, because a slice is read as a whole."""
+        with self._connection.transaction(), self._connection.cursor(row_factory=dict_row) as cursor:
+            progress = cursor.execute(SQL["progress"], self._scope).fetchone() or {}
+            if progress["unfinished"]:
+                lost = {**self._scope, "ordinals": progress["unfinished"]}
+                cursor.execute(SQL["forget_pages"], lost)
+                for table in TABLES:
+                    cursor.execute(sql.SQL(SQL["forget_rows"]).format(table=table), lost)
+        return set(progress["done"]), progress["next_ordinal"]
+
+    def add(
+        self,
+        slice_: Slice,
+        page: Page,
+        records: Iterable[Record],
+        digests: Sequence[tuple[bytes, bytes]],
+        rejects: Sequence[Reject],
+    ) -> None:
+        """Stages one page; `digests` are (native key, 16-byte digest) of the raw rows that became records."""
+        first = self._ordinal << PAGE_BITS
+        by_type: dict[type, list[Record]] = defaultdict(list)
+        for record in records:
+            by_type[type(record)].append(record)
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            for type_, of_type in by_type.items():
+                self._copy(cursor, KIND_OF[type_], first, of_type)
+            if digests:
+                self._copy_digests(cursor, slice_.stream, first, digests)
+            if rejects:
+                self._copy_rejects(cursor, first, rejects)
+            cursor.execute(
+                SQL["log_page"],
+                {
+                    **self._scope,
+                    "slice": slice_.name,
+                    "number": page.number,
+                    "ordinal": self._ordinal,
+                    "stream": slice_.stream,
+                    "last": page.last,
+                    "received": len(page.rows),
+                    "staged": len(digests),
+                    "rejects": len(rejects),
+                    "bookmark": slice_.bookmark,
+                    "reached": slice_.reached,
+                },
+            )
+        self._ordinal += 1
+        self._settled = False
+        if page.last:
+            self.done.add(slice_.name)
+
+    def known(self, stream: str) -> Container[bytes]:
+        """The 16-byte digests of this stream's raw rows as published."""
+        if stream not in self._known:
+            with self._connection.transaction(), self._connection.cursor(binary=True) as cursor:
+                set_tenant(cursor, self._scope["tenant_id"])
+                rows = cursor.stream(SQL["known_digests"], {**self._scope, "stream": stream})
+                self._known[stream] = Digests(blob for (blob,) in rows)
+        return self._known[stream]
+
+    def settle(self) -> None:
+        """Leaves one row per key, the one read last."""
+        if self._settled:
+            return
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            for kind in KIND_OF.values():
+                self._keep_last(cursor, kind.staged, kind.key)
+            self._keep_last(cursor, TABLES[-2], ("stream", "key"))
+        self._settled = True
+
+    def unknown_customers(self) -> list[tuple[str, str]]:
+        """(entity, number) of the customers that staged items name and of whom no more than that is known."""
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            set_tenant(cursor, self._scope["tenant_id"])
+            return cursor.execute(SQL["unknown_customers"], self._scope).fetchall()
+
+    def complete_customers(self) -> None:
+        """Gives every item a customer, marked incomplete where its number is all that is known.
+
+        To be called in the transaction that publishes: until then the customer may still be read.
+        """
+        missing = [
+            Customer(number=number, entity=entity, printed=number, name=None, incomplete=True)
+            for entity, number in self.unknown_customers()
+        ]
+        if missing:
+            with self._connection.cursor() as cursor:
+                self._copy(cursor, KIND_OF[Customer], self._ordinal << PAGE_BITS, missing)
+
+    def keep_totals(self, at: str, totals: Iterable[ControlTotal]) -> None:
+        """Keeps the ERP's totals of this end of the run: `before` or `after`."""
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            cursor.execute(SQL["forget_totals"], {**self._scope, "at": at})
+            with cursor.copy(SQL["copy_totals"]) as copy:
+                for t in totals:
+                    copy.write_row(
+                        (self._run, at, t.entity, t.account, t.basis, t.currency, t.as_of, t.grade, t.closing,
+                         t.customer, t.items)
+                    )  # fmt: skip
+
+    def totals(self, at: str) -> list[ControlTotal]:
+        """The totals kept of this end of the run, in no particular order."""
+        rows = self._connection.execute(SQL["totals_at"], {**self._scope, "at": at})
+        return [
+            ControlTotal(
+                entity=entity, account=account, basis=basis, currency=currency, as_of=as_of, grade=grade,
+                closing=closing, customer=customer, items=items,
+            )
+            for entity, account, basis, currency, as_of, grade, closing, customer, items in rows
+        ]  # fmt: skip
+
+    # -- rows ---------------------------------------------------------------------------------------------
+
+    def _copy(self, cursor: psycopg.Cursor[Any], kind: Kind, first: int, records: Sequence[Record]) -> None:
+        statement = sql.SQL(SQL["copy"]).format(table=kind.staged, columns=columns(kind.fields))
+        with cursor.copy(statement) as copy:
+            copy.write(copy_text.with_digests(self._run, first, copy_text.lines(records), kind.seed))
+
+    def _copy_digests(
+        self, cursor: psycopg.Cursor[Any], stream: str, first: int, digests: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        of_key, text = xxhash.xxh3_128_hexdigest, copy_text.escaped([stream])
+        lines = [
+            f"{self._run}\t{place}\t{text}\t{of_key(key)}\t{digest.hex()}\n"
+            for place, (key, digest) in enumerate(digests, first)
+        ]
+        with cursor.copy(SQL["copy_raw_digests"]) as copy:
+            copy.write("".join(lines).encode())
+
+    def _copy_rejects(self, cursor: psycopg.Cursor[Any], first: int, rejects: Sequence[Reject]) -> None:
+        with cursor.copy(SQL["copy_rejects"]) as copy:
+            for place, r in enumerate(rejects, first):
+                of_raw = xxhash.xxh3_128_hexdigest(r.raw)
+                of_key = None if r.key is None else xxhash.xxh3_128_hexdigest(r.key.encode())
+                copy.write_row(
+                    (self._run, place, r.stream, of_raw, r.key, of_key, r.code, r.field, r.message, r.raw)
+                )
+
+    def _keep_last(self, cursor: psycopg.Cursor[Any], table: sql.Identifier, key: tuple[str, ...]) -> None:
+        statement = sql.SQL(SQL["keep_last"]).format(
+            table=table, key=columns(key), same_key=same(key, "s", "twice")
+        )
+        cursor.execute(statement, self._scope)
+
+
+def set_tenant(cursor: psycopg.Cursor[Any], tenant_id: int) -> None:
+    """Lets this transaction see and write this tenant's rows."""
+    cursor.execute("select set_config('app.tenant', %s, true)", [str(tenant_id)])
+
+
+def forget(connection: psycopg.Connection[Any], run_id: int) -> None:
+    """Deletes all that a run has staged, its mark last, so that a kill in between leaves a rest to find."""
+    for table in (*TABLES, *MARKS):
+        connection.execute(sql.SQL(SQL["forget_run"]).format(table=table), {"run_id": run_id})

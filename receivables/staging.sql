@@ -1,0 +1,78 @@
+-- name: log_page
+-- One received page: its slice, its counts, and the bookmark that becomes true when its slice is published.
+insert into receivables.page
+    (run_id, slice, number, ordinal, stream, last, received, staged, rejects, bookmark, reached)
+values (%(run_id)s, %(slice)s, %(number)s, %(ordinal)s, %(stream)s, %(last)s, %(received)s, %(staged)s, %(rejects)s,
+        %(bookmark)s, %(reached)s);
+
+-- name: copy
+-- Rows of one kind into the run's staging.
+copy {table} (run_id, seq, digest, {columns}) from stdin;
+
+-- name: copy_raw_digests
+-- Which raw rows, by native key, became what was staged.
+copy receivables.staged_raw_digest (run_id, seq, stream, key, digest) from stdin;
+
+-- name: copy_rejects
+-- Rows that were set aside.
+copy receivables.staged_reject (run_id, seq, stream, digest, key, key_digest, code, field, message, raw) from stdin;
+
+-- name: copy_totals
+-- The ERP's control totals, read before the first row or after the last.
+copy receivables.staged_control_total
+    (run_id, at, entity, account, basis, currency, as_of, grade, closing, customer, items) from stdin;
+
+-- name: totals_at
+-- The control totals that were read at this end of the run.
+select entity, account, basis, currency, as_of::text, grade, closing::text, customer, items
+from receivables.staged_control_total where run_id = %(run_id)s and at = %(at)s;
+
+-- name: forget_totals
+-- Totals that are read again replace those of before.
+delete from receivables.staged_control_total where run_id = %(run_id)s and at = %(at)s;
+
+-- name: progress
+-- What the page log knows of the run: the next page's ordinal, the slices that ended, those that did not.
+select coalesce(max(ordinal) + 1, 0) as next_ordinal,
+       coalesce(array_agg(slice) filter (where last), '{}') as done,
+       coalesce(array_agg(ordinal) filter (where not exists (
+           select from receivables.page ended
+           where ended.run_id = page.run_id and ended.slice = page.slice and ended.last)), '{}') as unfinished
+from receivables.page where run_id = %(run_id)s;
+
+-- name: forget_pages
+-- Pages of slices that did not end: they are read again as a whole.
+delete from receivables.page where run_id = %(run_id)s and ordinal = any(%(ordinals)s);
+
+-- name: forget_rows
+-- Rows of the pages that are read again.
+delete from {table} where run_id = %(run_id)s and (seq >> 20) = any(%(ordinals)s);
+
+-- name: forget_run
+-- All rows of a run that is over, or was lost.
+delete from {table} where run_id = %(run_id)s;
+
+-- name: keep_last
+-- Of a key that was staged more than once in this run, the row that was read last stays.
+delete from {table} as s
+using (select {key}, max(seq) as last_seq from {table} where run_id = %(run_id)s
+       group by {key} having count(*) > 1) as twice
+where s.run_id = %(run_id)s and {same_key} and s.seq < twice.last_seq;
+
+-- name: unknown_customers
+-- Customers that staged items name and of whom nothing but the number is published or staged.
+select distinct i.entity, i.customer
+from receivables.staged_open_item i
+where i.run_id = %(run_id)s and i.customer <> ''
+  and not exists (select from receivables.staged_customer s
+                  where s.run_id = %(run_id)s and s.number = i.customer and s.entity = i.entity)
+  and not exists (select from receivables.customer c
+                  where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
+                    and c.number = i.customer and c.entity = i.entity and not c.incomplete)
+order by 1, 2;
+
+-- name: known_digests
+-- The digests of the raw rows of this stream as published, 16 bytes each, in up to 256 pieces.
+select string_agg(uuid_send(digest), ''::bytea) from receivables.raw_digest
+where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and stream = %(stream)s
+group by get_byte(uuid_send(digest), 0);

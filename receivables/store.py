@@ -1,0 +1,211 @@
+"""The store of receivables: opens runs, one at a time per connector, and reads what was published.
+
+Opening holds a session lock on the run's own connection, so that a second process cannot write into a run,
+and takes one of the ERP's places, which all workers share. Refuses a connector that runs already.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from receivables import staging
+from receivables.errors import Conflict, RateLimited
+from receivables.publish import Publication
+from receivables.reading import RejectRow, Status, TieOutReport, reject_rows, status, tie_out_report
+from receivables.run import SQL as RUN
+from receivables.run import Opened, Run
+from receivables.staging import set_tenant
+from receivables.tie_out import TieOut
+
+__all__ = ["Publication", "RejectRow", "Run", "Status", "Store", "TieOut", "TieOutReport"]
+
+Connect = Callable[[], AbstractContextManager[psycopg.Connection[Any]]]
+WAIT = 30.0  # seconds for a place at the ERP
+PAUSE = 0.25  # seconds between two looks
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which run is asked for: the connector, what gives its rows their meaning, and the tenant's day."""
+
+    tenant_id: int
+    connector_id: int
+    connector: str
+    adapter: str
+    settings_digest: str
+    now: datetime
+    day: date
+    sweep: bool | None
+
+
+class Store:
+    """All receivables of the installation; `connect` gives a new connection as the application role."""
+
+    def __init__(self, connect: Connect, clock: Callable[[], datetime] = utc_now) -> None:
+        self._connect = connect
+        self._clock = clock
+
+    # -- runs ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def open_run(
+        self,
+        *,
+        tenant_id: int,
+        connector_id: int,
+        connector: str,
+        adapter_version: str,
+        settings_digest: str | int,
+        now: datetime,
+        day: date,
+        sweep: bool | None,
+        erp: str,
+        places: int,
+        wait: float = WAIT,
+    ) -> Iterator[Run]:
+        """Opens the connector's next run, or resumes the one that is still reading; leaving frees the locks.
+
+        `sweep` None: the first published run of the tenant's `day` reads all open items again. Nothing
+        published yet, or another adapter or other settings since: a snapshot, without bookmarks. Raises
+        Conflict if the connector runs already, RateLimited after `wait` seconds without one of the `places`.
+        """
+        wanted = Wanted(
+            tenant_id, connector_id, connector, adapter_version, str(settings_digest), now, day, sweep
+        )
+        with self._connect() as connection:
+            connection.autocommit = True
+            connection.execute(RUN["tune"])
+            self._lock(connection, wanted)
+            self._take_place(connection, wanted, erp, places, wait)
+            opened = self._open(connection, wanted)
+            for (stale,) in connection.execute(RUN["stale_staging"], vars(opened)).fetchall():
+                staging.forget(connection, stale)
+            yield Run(connection, opened, self._clock)
+
+    def _lock(self, connection: psycopg.Connection[Any], wanted: Wanted) -> None:
+        (locked,) = connection.execute(RUN["lock_connector"], vars(wanted)).fetchone() or (False,)
+        if locked:
+            return
+        with connection.transaction(), connection.cursor() as cursor:
+            set_tenant(cursor, wanted.tenant_id)
+            since = cursor.execute(RUN["running_since"], vars(wanted)).fetchone()
+        when = f"since {since[0]:%Y-%m-%d %H:%M} UTC" if since else "in another process"
+        raise Conflict(f"{wanted.connector} is running {when}. Wait for it to end.")
+
+    def _take_place(
+        self, connection: psycopg.Connection[Any], wanted: Wanted, erp: str, places: int, wait: float
+    ) -> None:
+        until = time.monotonic() + wait
+        while True:
+            for place in range(places):
+                (taken,) = connection.execute(RUN["lock_place"], {"erp": erp, "place": place}).fetchone() or (
+                    False,
+                )
+                if taken:
+                    return
+            if time.monotonic() >= until:
+                raise RateLimited(
+                    f"{wanted.connector}: all {places} places at {erp} are taken by other runs.",
+                    retry_after=wait,
+                )
+            time.sleep(PAUSE)
+
+    def _open(self, connection: psycopg.Connection[Any], wanted: Wanted) -> Opened:
+        """Resumes or opens in one transaction; what cannot be used any more is superseded."""
+        asked = vars(wanted)
+        with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+            set_tenant(cursor, wanted.tenant_id)
+            published = cursor.execute(RUN["last_published"], asked).fetchone()
+            same = published and _meaning(published) == (wanted.adapter, wanted.settings_digest)
+            bookmarks = (
+                {row["name"]: row["value"] for row in cursor.execute(RUN["bookmarks"], asked)} if same else {}
+            )
+            if not published or not same:
+                mode = "snapshot"
+            elif wanted.sweep is None:
+                mode = "delta" if published["whole_day"] and published["whole_day"] >= wanted.day else "sweep"
+            else:
+                mode = "sweep" if wanted.sweep else "delta"
+            last = cursor.execute(RUN["last_run"], asked).fetchone()
+            if last and _resumable(last, wanted, mode):
+                return _opened(wanted, last, last["mode"], bookmarks, resumed=True)
+            if last:
+                message = (
+                    "Another run took its place."
+                    if last["staged"]
+                    else "What it had read was lost in a crash."
+                )
+                if last["state"] == "reading":
+                    cursor.execute(RUN["keep_rejects"], {**asked, "run_id": last["run_id"]})
+                cursor.execute(RUN["supersede"], {**asked, "run_id": last["run_id"], "message": message})
+            new = cursor.execute(RUN["open"], {**asked, "mode": mode}).fetchone() or {}
+            cursor.execute(RUN["mark_staging"], {**asked, **new})
+            return _opened(wanted, new, mode, bookmarks, resumed=False)
+
+    # -- reading what is published ------------------------------------------------------------------------
+
+    def status(self, tenant_id: int, connector_id: int) -> Status:
+        """Where the connector stands: its last run, its publication, what it holds and what it set aside."""
+        with self._reading(tenant_id) as cursor:
+            return status(cursor, tenant_id, connector_id)
+
+    def tie_outs(self, tenant_id: int, connector_id: int, run: int | None = None) -> TieOutReport | None:
+        """The comparison of this run (by number) or of the latest compared one; None if there is none."""
+        with self._reading(tenant_id) as cursor:
+            return tie_out_report(cursor, tenant_id, connector_id, run)
+
+    def rejects(self, tenant_id: int, connector_id: int, connector: str) -> list[RejectRow]:
+        """The connector's open rejects, newest first."""
+        with self._reading(tenant_id) as cursor:
+            return reject_rows(cursor, tenant_id, connector_id, connector)
+
+    @contextmanager
+    def _reading(self, tenant_id: int) -> Iterator[psycopg.Cursor[Any]]:
+        with self._connect() as connection, connection.transaction(), connection.cursor() as cursor:
+            set_tenant(cursor, tenant_id)
+            yield cursor
+
+
+def _meaning(run: dict[str, Any]) -> tuple[str, str]:
+    return run["adapter"], run["settings_digest"]
+
+
+def _resumable(last: dict[str, Any], wanted: Wanted, mode: str) -> bool:
+    """Whether a run that was left while reading may go on: nothing lost, and it reads what is asked for."""
+    return bool(
+        last["state"] == "reading"
+        and last["staged"]
+        and _meaning(last) == (wanted.adapter, wanted.settings_digest)
+        and (last["mode"] == mode or wanted.sweep is None)
+    )
+
+
+def _opened(
+    wanted: Wanted, run: dict[str, Any], mode: str, bookmarks: dict[str, str], *, resumed: bool
+) -> Opened:
+    return Opened(
+        tenant_id=wanted.tenant_id,
+        connector_id=wanted.connector_id,
+        connector=wanted.connector,
+        run_id=run["run_id"],
+        number=run["number"],
+        mode=mode,
+        day=wanted.day,
+        adapter=wanted.adapter,
+        opened_at=run["opened_at"],
+        resumed=resumed,
+        bookmarks=bookmarks,
+    )

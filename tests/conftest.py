@@ -1,0 +1,84 @@
+"""What all tests share: a real PostgreSQL, and fresh databases with the newest tables in it.
+
+ENCOURS_TEST_PG_BIN names the bin folder of another PostgreSQL (15 or later) to test with.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from encours.migrations import upgrade
+from encours.postgres import SUPERUSER, Postgres, Role
+
+TEMPLATE = "encours_template"
+ENCOURS_ROLES: list[Role] = ["encours_owner", "encours_app", "encours_identity", "encours_auditor"]
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database with the newest tables and no rows."""
+
+    postgres: Postgres
+    name: str
+
+    def url(self, role: Role) -> str:
+        """The libpq address of a role: encours_owner, encours_app, encours_identity, encours_auditor."""
+        return self.postgres.url(role, self.name)
+
+    def environment(self) -> dict[str, str]:
+        """The ENCOURS_* variables that make a process (or Settings) use this database."""
+        return {
+            f"ENCOURS_{role.removeprefix('encours_').upper()}_URL": self.url(role) for role in ENCOURS_ROLES
+        } | {"ENCOURS_AIRFLOW_URL": self.postgres.url("airflow", "airflow")}
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """A short folder that the server's own user reaches when the tests run as root."""
+    folder = Path(tempfile.mkdtemp(prefix="encours-", dir="/tmp"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(server_folder: Path) -> Iterator[Postgres]:
+    """The running server."""
+    programs = os.environ.get("ENCOURS_TEST_PG_BIN")
+    server = Postgres(server_folder / "home", programs=Path(programs) if programs else None, durable=False)
+    with server:
+        server.create_database(TEMPLATE, owner="encours_owner", guests=ENCOURS_ROLES)
+        upgrade(server.url("encours_owner", TEMPLATE))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: Postgres) -> Iterator[Callable[[], Database]]:
+    """Makes fresh databases, for fixtures of any scope."""
+    made: list[str] = []
+
+    def new() -> Database:
+        name = f"test_{secrets.token_hex(6)}"
+        postgres.create_database(name, owner="encours_owner", guests=ENCOURS_ROLES, template=TEMPLATE)
+        made.append(name)
+        return Database(postgres, name)
+
+    yield new
+    with psycopg.connect(postgres.url(SUPERUSER, "postgres"), autocommit=True) as connection:
+        for name in made:
+            connection.execute(f'drop database "{name}" with (force)')
+
+
+@pytest.fixture
+def database(new_database: Callable[[], Database]) -> Database:
+    """A fresh database for one test."""
+    return new_database()
