@@ -1,0 +1,162 @@
+"""Streams, slices and pages: how a system declares what it offers, and what the hub reads from it.
+
+A system's file declares data (streams, settings) and pure adapters; the hub owns the store, the session
+and the run. A slice ends only when its generator returns after an explicit end: an error is never an end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pydantic
+
+from receivables.errors import Unreadable
+from receivables.records import ControlTotal, Record
+
+if TYPE_CHECKING:
+    from connectors.kit.http import Session
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the hub lends for one run: a signing session, the connector's settings and its frozen now."""
+
+    http: Session
+    settings: Any  # an instance of the system's own Settings
+    now: datetime  # aware, UTC; frozen for the run
+    zone: ZoneInfo  # the ERP server's zone, in which its dates without a time are read
+
+
+# The bytes of one JSON object or XML element as received. A Raw is a view into its page: it can be hashed and
+# decoded as it is; `bytes(row)` makes a copy that outlives the page.
+Row = bytes | msgspec.Raw
+
+
+@dataclass(frozen=True)
+class Page:
+    """Raw rows of one answer, each kept as received, in the order received.
+
+    `last` is true only for the page that ends the slice explicitly.
+    """
+
+    number: int
+    rows: Sequence[Row]
+    last: bool
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One ordered read that can be done again as a whole: the unit of resume.
+
+    `name` is unique in the run's plan and stable between a run and its resumption
+    (`open_items/1010/2026-01`). `bookmark` names the bookmark that `reached` moves when the run is
+    published (None: no bookmark). `skip_unchanged` lets the hub drop rows whose digest is published.
+    """
+
+    stream: str
+    name: str
+    pages: Callable[[Access], Iterator[Page]]
+    adapter: str  # key into System.adapters
+    bookmark: str | None = None
+    reached: str | None = None  # the bookmark's value once this slice is published
+    skip_unchanged: bool = True
+
+
+Adapter = Callable[[Sequence[Row]], "Adapted"]
+
+
+@dataclass
+class Adapted:
+    """What an adapter made of some raw rows: canonical records, and (raw row, Unreadable) pairs.
+
+    `keys` are the (place of the row in what was given, native key) of the rows that could be read: the hub
+    keeps their digests, so that they are skipped until they change. A row that was refused is read again.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    keys: list[tuple[int, bytes]] = field(default_factory=list)
+    unreadable: list[tuple[bytes, Unreadable]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One step of a connector's test, with what to do when it fails."""
+
+    name: str  # Name, TLS, Sign in, customers, accounting_items 1010, Control totals
+    ok: bool
+    sentence: str
+    milliseconds: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One place where the ERP's books and ours disagree; input of `explain`."""
+
+    entity: str
+    account: str
+    basis: str
+    currency: str
+    customer: str | None  # None: the whole account; '': posted to the account without a customer
+    erp: str
+    hub: str
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One line of an explanation: where, which document or item, how much, and a sentence."""
+
+    entity: str
+    account: str
+    currency: str
+    customer: str | None
+    document: str | None
+    difference: str  # ERP minus hub
+    sentence: str
+
+
+class System(Protocol):
+    """The code for one kind of ERP: everything the hub needs, declared."""
+
+    name: str  # sap_s4hana
+    title: str  # SAP S/4HANA
+    version: str  # adapter version: part of every row's digest; a new one reads all again
+    Settings: type[pydantic.BaseModel]
+    adapters: Mapping[str, Callable[[Access], Adapter]]  # name -> factory; an adapter asks for nothing
+
+    def erp(self, settings: Any) -> tuple[str, int]:
+        """The key of the ERP's own limit and how many runs may read it at once."""
+
+    def origin(self, settings: Any) -> str:
+        """Scheme, host and port that requests are signed for."""
+
+    def plan(self, access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> Sequence[Slice]:
+        """The slices of this run, in order; without bookmarks the first load."""
+
+    def totals(self, access: Access, accounts: Sequence[tuple[str, str]]) -> Sequence[ControlTotal]:
+        """The ERP's control totals for these and all further control accounts it knows (entity, account)."""
+
+    def documents(self, access: Access, keys: Sequence[tuple[str, str, str]]) -> Slice:
+        """A slice that reads these documents (entity, fiscal year, number) whole, by key."""
+
+    def customers(self, access: Access, keys: Sequence[tuple[str, str]]) -> Slice:
+        """A slice that reads these customers (entity, number) by key."""
+
+    def explain(
+        self,
+        access: Access,
+        differences: Sequence[Difference],
+        ours: Callable[[Difference, date], Iterable[tuple[str, str]]],
+    ) -> Sequence[Explained]:
+        """Names the smallest set of items behind the differences with at most 20 further requests.
+
+        `ours(difference, as_of)` gives our (number/fiscal_year, amount) pairs of that place.
+        """
+
+    def test(self, access: Access) -> Iterator[Check]:
+        """Checks step by step and writes nothing."""

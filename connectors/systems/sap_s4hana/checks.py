@@ -1,0 +1,145 @@
+"""The test of a connector, step by step: name, TLS, sign-in, each set, each company code, control totals.
+
+Writes nothing. A step that fails says what to do; the steps that stand on it are left out.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+from urllib.parse import urlsplit
+
+from connectors.kit.failures import NotOffered
+from connectors.kit.odata_v2 import Query, all_of, text
+from connectors.kit.stream import Access, Check
+from connectors.systems.sap_s4hana import totals
+from connectors.systems.sap_s4hana.entities import require_shown
+from connectors.systems.sap_s4hana.plan import OPEN, STREAM
+from connectors.systems.sap_s4hana.services import (
+    CUSTOMER_COMPANY,
+    ITEM,
+    ITEMS,
+    LEDGER,
+    TRIAL_BALANCE,
+    service,
+)
+from receivables.errors import HubError, Misconfigured
+
+TLS_SECONDS: Final = 10.0
+SOON: Final = 21  # days before a certificate's end at which the test says so
+OTHER_OPEN: Final = ("IsCleared eq false", "ClearingDate eq null")
+
+
+def test(access: Access) -> Iterator[Check]:
+    """Every step with its outcome, until one fails on which the others stand."""
+    steps: list[tuple[str, Callable[[], str]]] = [("Name", lambda: _name(access))]
+    if access.settings.base_url.startswith("https://") and not access.settings.proxy:
+        steps.append(("TLS", lambda: _tls(access)))
+    steps += [
+        ("Sign in", lambda: _sign_in(access)),
+        ("customers", lambda: _customers(access)),
+    ]
+    for name, step in steps:
+        check = _checked(name, step)
+        yield check
+        if not check.ok:
+            return
+    for code in access.settings.company_codes:
+        yield _checked(f"{STREAM} {code}", partial(_items, access, code))
+    yield _checked("Control totals", lambda: _totals(access))
+
+
+def _checked(name: str, step: Callable[[], str]) -> Check:
+    began = time.monotonic()
+    try:
+        sentence, ok = step(), True
+    except HubError as error:
+        sentence, ok = str(error), False
+    return Check(name, ok, sentence, round((time.monotonic() - began) * 1000))
+
+
+def _name(access: Access) -> str:
+    """The host resolves; with a proxy, the proxy's host is what must."""
+    address = urlsplit(access.settings.proxy or access.settings.base_url)
+    try:
+        found = socket.getaddrinfo(address.hostname, address.port or 443, type=socket.SOCK_STREAM)
+    except OSError:
+        raise Misconfigured(f"{address.hostname} is not known. Check the name and your DNS.") from None
+    return f"{address.hostname} is {', '.join(sorted({str(where[0]) for *_, where in found}))}."
+
+
+def _tls(access: Access) -> str:
+    """The certificate is valid, and until when."""
+    access.http.reach(stream="TLS")
+    address = urlsplit(access.settings.base_url)
+    host, port = str(address.hostname), address.port or 443
+    context = ssl.create_default_context(cafile=access.settings.ca_bundle)
+    try:
+        with (
+            socket.create_connection((host, port), TLS_SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=host) as secure,
+        ):
+            ends = str((secure.getpeercert() or {}).get("notAfter", ""))
+            version = secure.version()
+    except (OSError, ValueError):
+        raise Misconfigured(f"{host} does not complete a TLS handshake.") from None
+    until = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC)
+    days = (until - access.now).days
+    soon = f" It ends in {days} days: have it renewed." if days < SOON else ""
+    return f"{version}, certificate valid until {until:%Y-%m-%d}.{soon}"
+
+
+def _sign_in(access: Access) -> str:
+    service(access, ITEMS).metadata(stream=STREAM)
+    return "The user is accepted and may call the service of accounting items."
+
+
+def _customers(access: Access) -> str:
+    """The business partner service answers and has what is needed."""
+    listed = CUSTOMER_COMPANY.query(access, stream="customers")
+    count = service(access, CUSTOMER_COMPANY.service).count(Query(listed.path, ()), stream="customers")
+    return f"{count} customers in company codes are shown to the user."
+
+
+def _items(access: Access, code: str) -> str:
+    """The company code shows something, and different ways to ask for open items agree."""
+    ITEM.query(access, stream=STREAM)
+    of = f"FinancialAccountType eq 'D' and CompanyCode eq {text(code)}"
+    require_shown(access, code, stream=STREAM)
+    counts = {
+        condition: service(access, ITEMS).count(
+            Query(ITEM.entity_set, (), all_of(of, condition)), stream=STREAM
+        )
+        for condition in (OPEN, *OTHER_OPEN)
+    }
+    if len(set(counts.values())) > 1:
+        told = "; ".join(f"{condition}: {count}" for condition, count in counts.items())
+        raise Misconfigured(
+            f"Company code {code}: the filters for open items disagree ({told}). This release means "
+            "something else by them; do not use this connector before its filter is settled."
+        )
+    return f"{counts[OPEN]} open items."
+
+
+def _totals(access: Access) -> str:
+    """Which ledger services are offered, and whether customers can be told apart."""
+    offered = []
+    for name in (TRIAL_BALANCE, LEDGER):
+        try:
+            metadata = service(access, name).metadata(stream=totals.STREAM)
+        except NotOffered:
+            continue
+        by_customer = name == LEDGER and "Customer" in metadata.sets.get(totals.SET_OF_LINES, {})
+        offered.append(
+            "G/L line items" + (" by customer" if by_customer else "") if name == LEDGER else "trial balance"
+        )
+    found = totals.totals(access, ())
+    if not found:
+        return "No ledger service is offered: publications are not proven."
+    accounts = sorted({f"{t.entity}/{t.account}" for t in found})
+    return f"{' and '.join(offered)}: {len(accounts)} accounts ({', '.join(accounts[:6])})."

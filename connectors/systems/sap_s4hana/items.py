@@ -1,0 +1,246 @@
+"""Accounting items of customers (A_OperationalAcctgDocItemCube) -> open items, documents, control accounts.
+
+Every customer line of a document is an open item with its own signed amount, 0 open once cleared; a partial
+payment stays a row of its own. Parked, recurring, sample and noted items are no receivables and are left out.
+Refuses a row whose debit/credit code contradicts its sign. Source: interface sheet, sections 2, 4 and 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Final, TypeVar
+
+from connectors.kit.exact_json import Rows
+from connectors.kit.odata_days import PrintedDays
+from connectors.kit.stream import Adapted, Row
+from connectors.systems.sap_s4hana.fields import Item, ItemKey
+from connectors.systems.sap_s4hana.settings import Settings
+from receivables.errors import Unreadable
+from receivables.money import exponent
+from receivables.records import ControlAccount, Document, OpenItem, Record, Swept
+from receivables.values import amount, key, text_or_none
+
+NOT_POSTED: Final = frozenset("DMSVWZ")  # categories: recurring, sample, noted, parked (three ways)
+NOTED: Final = "noted"
+SCALE: Final = 3  # decimals of the service's amounts; a currency with more cannot be printed by it
+NO_YEAR: Final = "0000"
+
+Shape = TypeVar("Shape", bound=ItemKey)
+
+
+def canonical(printed: str, field: str) -> str:
+    """A number without leading zeros when it is all digits; Unreadable when it is no key."""
+    checked = key(printed, field)
+    return (checked.lstrip("0") or "0") if checked.isdigit() else checked
+
+
+class _Adapter:
+    """What full and short items share: the page, the key, the checks that no record changes."""
+
+    def __init__(self, settings: Settings, today: date) -> None:
+        self._days = PrintedDays(today)
+        self._special = settings.special_gl_kinds
+        self._kinds = settings.document_kinds
+        self._numbers: dict[str, str] = {}  # accounts and customers come again and again
+
+    def _adapt(
+        self, rows: Sequence[Row], reader: Rows[Shape], make: Callable[[Shape, list[Record]], None]
+    ) -> Adapted:
+        adapted = Adapted()
+        records, keys = adapted.records, adapted.keys
+        seen: set[bytes] = set()
+        for place, raw in enumerate(rows):
+            row, name = bytes(raw), b""
+            try:
+                item = reader.read(row)
+                name = native_key(item)
+                _note(name, seen)
+                if item.accounting_document_category not in NOT_POSTED and (
+                    not item.special_gl_code or self._special.get(item.special_gl_code) != NOTED
+                ):
+                    make(item, records)
+            except Unreadable as error:
+                error.key = name.decode() or None
+                adapted.unreadable.append((row, error))
+            else:
+                keys.append((place, name))
+        return adapted
+
+    def _amounts(self, item: ItemKey) -> tuple[str, str]:
+        """The checked amounts in document and company currency."""
+        currency, of_company = item.transaction_currency, item.company_code_currency
+        original = amount(item.amount_in_transaction_currency, currency, "AmountInTransactionCurrency")
+        company = amount(item.amount_in_company_code_currency, of_company, "AmountInCompanyCodeCurrency")
+        if exponent(currency) > SCALE or exponent(of_company) > SCALE:
+            raise Unreadable(
+                "currency_scale",
+                "TransactionCurrency",
+                f"{currency} has more decimals than the service prints.",
+            )
+        negative = original[0] == "-"
+        code = item.debit_credit_code
+        if (code == "S" and negative) or (code == "H" and not negative and original.strip("0.")):
+            raise Unreadable(
+                "sign_contradiction",
+                "DebitCreditCode",
+                f"DebitCreditCode {code} and AmountInTransactionCurrency {original} contradict each other.",
+            )
+        if code not in ("S", "H"):
+            raise Unreadable("debit_credit_code", "DebitCreditCode", "DebitCreditCode is neither S nor H.")
+        return original, company
+
+    def _number(self, printed: str, field: str) -> str:
+        known = self._numbers.get(printed)
+        if known is None:
+            known = self._numbers[printed] = canonical(printed, field)
+        return known
+
+
+class Items(_Adapter):
+    """Adapts full items."""
+
+    def __init__(self, settings: Settings, today: date) -> None:
+        super().__init__(settings, today)
+        self._reader = Rows(Item)
+        self._accounts: set[tuple[str, str]] = set()
+        self._document: tuple[str, str, str] | None = None
+
+    def __call__(self, rows: Sequence[Row]) -> Adapted:
+        """Open items, and with the first item of a document and of an account those as well."""
+        self._accounts.clear()
+        self._document = None
+        return self._adapt(rows, self._reader, self._make)
+
+    def _make(self, item: Item, records: list[Record]) -> None:
+        made = self._open_item(item)
+        if (made.entity, made.account) not in self._accounts:
+            self._accounts.add((made.entity, made.account))
+            of = self._special.get(item.special_gl_code, "special") if item.special_gl_code else "trade"
+            records.append(ControlAccount(made.entity, made.account, of))
+        document = (made.entity, made.fiscal_year, made.number)
+        if document != self._document:
+            kind = self._document_kind(item, made)
+            if kind is not None:
+                records.append(self._header(item, made, kind))
+            self._document = document
+        records.append(made)
+
+    def _open_item(self, item: Item) -> OpenItem:
+        original, company = self._amounts(item)
+        cleared_on = clearing = None
+        clears = item.clearing_accounting_document
+        if clears:
+            cleared_on = self._days(item.clearing_date, "ClearingDate")
+            clearing = f"{canonical(clears, 'ClearingAccountingDocument')}/{item.clearing_doc_fiscal_year}"
+        level = item.dunning_level
+        return OpenItem(
+            canonical(item.accounting_document, "AccountingDocument"),
+            key(item.company_code, "CompanyCode"),
+            key(item.fiscal_year, "FiscalYear"),
+            canonical(item.accounting_document_item, "AccountingDocumentItem"),
+            self._number(item.gl_account, "GLAccount"),
+            self._number(item.customer, "Customer"),
+            item.transaction_currency,
+            original,
+            "0" if clears else original,
+            item.company_code_currency,
+            company,
+            "0" if clears else company,
+            self._days(item.posting_date, "PostingDate"),
+            self._days.or_none(item.net_due_date, "NetDueDate"),
+            cleared_on,
+            item.payment_method or None,
+            text_or_none(item.payment_reference, "PaymentReference"),
+            item.payment_blocking_reason or None,
+            level if level and level != "0" else None,
+            item.dunning_blocking_reason or None,
+            clearing,
+            text_or_none(item.assignment_reference, "AssignmentReference"),
+            text_or_none(item.document_item_text, "DocumentItemText"),
+        )
+
+    def _document_kind(self, item: Item, made: OpenItem) -> str | None:
+        """The kind by type and sign; a reversing document has that of the one it reverses, a receipt none."""
+        kind = self._kinds.get(item.accounting_document_type, "journal")
+        if kind == "receipt":
+            return None
+        if item.special_gl_code and self._special.get(item.special_gl_code) == "advances":
+            return "advance"
+        credit = (made.original[0] == "-") is not bool(item.is_reversal)
+        if credit and kind == "invoice":
+            return "credit_note"
+        if not credit and kind == "credit_note":
+            return "debit_note"
+        return kind
+
+    def _header(self, item: Item, made: OpenItem, kind: str) -> Document:
+        reversal_of = related = None
+        if item.is_reversal and item.reverse_document:
+            reversed_number = canonical(item.reverse_document, "ReverseDocument")
+            reversal_of = f"{reversed_number}/{item.reverse_document_fiscal_year}"
+        refers = item.invoice_reference
+        if refers and len(refers) > 1:  # one letter (V) is a rule for the due date, not a number
+            number = canonical(refers, "InvoiceReference")
+            related = f"{number}/{item.invoice_reference_fiscal_year}/{item.invoice_item_reference}"
+        return Document(
+            made.number,
+            made.entity,
+            made.fiscal_year,
+            key(item.accounting_document_type, "AccountingDocumentType"),
+            kind,
+            item.accounting_document,
+            made.customer,
+            "reversed" if item.is_reversed else "posted",
+            made.currency,
+            self._days.or_none(item.document_date, "DocumentDate"),
+            made.posted_on,
+            reversal_of,
+            canonical(item.billing_document, "BillingDocument") if item.billing_document else None,
+            text_or_none(item.document_reference_id, "DocumentReferenceID"),
+            related,
+        )
+
+
+class ShortItems(_Adapter):
+    """Adapts the sweep's short items: their keys and what may change without a trace."""
+
+    def __init__(self, settings: Settings, today: date) -> None:
+        super().__init__(settings, today)
+        self._reader = Rows(ItemKey)
+
+    def __call__(self, rows: Sequence[Row]) -> Adapted:
+        """One Swept an item."""
+        return self._adapt(rows, self._reader, self._make)
+
+    def _make(self, item: ItemKey, records: list[Record]) -> None:
+        original, company = self._amounts(item)
+        level = item.dunning_level
+        records.append(
+            Swept(
+                canonical(item.accounting_document, "AccountingDocument"),
+                key(item.company_code, "CompanyCode"),
+                key(item.fiscal_year, "FiscalYear"),
+                canonical(item.accounting_document_item, "AccountingDocumentItem"),
+                self._number(item.gl_account, "GLAccount"),
+                self._number(item.customer, "Customer"),
+                item.transaction_currency,
+                original,
+                company,
+                self._days.or_none(item.net_due_date, "NetDueDate"),
+                level if level and level != "0" else None,
+            )
+        )
+
+
+def _note(name: bytes, seen: set[bytes]) -> None:
+    if name in seen:
+        raise Unreadable("key_twice", "AccountingDocumentItem", f"Item {name.decode()} is twice on a page.")
+    seen.add(name)
+
+
+def native_key(item: ItemKey) -> bytes:
+    """The service's own key of an item, as printed."""
+    return (
+        f"{item.company_code}/{item.fiscal_year}/{item.accounting_document}/{item.accounting_document_item}"
+    ).encode()

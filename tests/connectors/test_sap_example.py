@@ -1,0 +1,115 @@
+"""The worked example of the interface sheet (section 9) comes out as exactly its documents and open items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+
+from connectors.kit.stream import Access
+from receivables.records import ControlAccount, Customer, Document, LegalEntity, OpenItem, Swept
+from tests.connectors.conftest import SYSTEM, Read, Start, access_to, read
+
+MARCH = date(2026, 3, 1)
+
+
+@pytest.fixture(scope="module")
+def example(shared_start: Start) -> Iterator[Access]:
+    (erp,) = shared_start("--world", "example", "--today", MARCH.isoformat()).values()
+    with access_to(erp, day=MARCH, zone="Europe/Berlin") as access:
+        yield access
+
+
+@pytest.fixture(scope="module")
+def loaded(example: Access) -> Read:
+    return read(example, SYSTEM.plan(example, {}, sweep=True))
+
+
+def test_documents(loaded: Read) -> None:
+    found = {
+        (d.number, d.type, d.kind, d.status, d.reversal_of, d.billing_document, d.issued_on, d.posted_on)
+        for d in loaded.of(Document)
+    }
+    assert found == {
+        ("1800000012", "RV", "invoice", "posted", None, "90000123", "2026-01-15", "2026-01-15"),
+        ("1800000019", "RV", "credit_note", "posted", None, "90000150", "2026-02-25", "2026-02-25"),
+        ("1800000025", "DR", "invoice", "reversed", None, None, "2026-02-26", "2026-02-26"),
+        ("1800000026", "DR", "invoice", "posted", "1800000025/2026", None, "2026-02-27", "2026-02-27"),
+    }
+    assert {(d.entity, d.fiscal_year, d.customer, d.currency) for d in loaded.of(Document)} == {
+        ("1010", "2026", "10100001", "EUR")
+    }
+
+
+def test_open_items(loaded: Read) -> None:
+    found = {
+        (i.number, i.instalment, i.original, i.open, i.due_on, i.cleared_on) for i in loaded.of(OpenItem)
+    }
+    assert found == {
+        ("1800000012", "1", "600.00", "600.00", "2026-02-14", None),
+        ("1800000012", "2", "600.00", "600.00", "2026-03-16", None),
+        ("1400000031", "2", "-250.00", "-250.00", "2026-02-20", None),
+        ("1800000019", "1", "-120.00", "-120.00", "2026-02-25", None),
+        ("1800000025", "1", "360.00", "0", "2026-03-28", "2026-02-27"),
+        ("1800000026", "1", "-360.00", "0", "2026-02-27", "2026-02-27"),
+    }
+    assert {(i.entity, i.fiscal_year, i.account, i.customer) for i in loaded.of(OpenItem)} == {
+        ("1010", "2026", "12100000", "10100001")
+    }
+    assert {
+        (i.company_currency, i.company_original == i.original, i.company_open == i.open)
+        for i in loaded.of(OpenItem)
+    } == {("EUR", True, True)}
+    assert {i.clearing_document for i in loaded.of(OpenItem)} == {None, "1800000026/2026"}
+
+
+def test_customer_and_company_code(loaded: Read) -> None:
+    (customer,) = loaded.of(Customer)
+    assert (customer.number, customer.entity, customer.name, customer.country) == (
+        "10100001", "1010", "Inlandskunde DE 1", "DE",
+    )  # fmt: skip
+    assert (customer.control_account, customer.payment_terms, customer.vat_id, customer.language) == (
+        "12100000", "0003", "DE123456788", "DE",
+    )  # fmt: skip
+    assert customer.email == "kreditoren@inlandskunde.example"
+    (entity,) = loaded.of(LegalEntity)
+    assert (entity.code, entity.currency, entity.country) == ("1010", "EUR", "DE")
+    assert set(loaded.of(ControlAccount)) == {ControlAccount("1010", "12100000", "trade")}
+
+
+def test_sweep_shows_what_is_open(loaded: Read) -> None:
+    open_items = {(i.number, i.instalment, i.original) for i in loaded.of(OpenItem) if i.open != "0"}
+    assert {(s.number, s.instalment, s.original) for s in loaded.of(Swept)} == open_items
+
+
+def test_totals(example: Access, loaded: Read) -> None:
+    totals = SYSTEM.totals(example, [("1010", "12100000")])
+    assert {(t.account, t.basis, t.currency, t.customer, t.closing, t.as_of, t.grade) for t in totals} == {
+        ("12100000", basis, "EUR", customer, "830.00", "2026-03-31", "ledger")
+        for basis in ("company", "document")
+        for customer in (None, "10100001")
+    }
+    assert not loaded.unreadable
+
+
+def test_documents_and_customers_by_key(example: Access) -> None:
+    keys = [("1010", "2026", "1800000012"), ("1010", "2026", "1800000026"), ("1010", "2025", "1")]
+    found = read(example, [SYSTEM.documents(example, keys)])
+    assert {(i.number, i.instalment) for i in found.of(OpenItem)} == {
+        ("1800000012", "1"), ("1800000012", "2"), ("1800000026", "1"),
+    }  # fmt: skip
+    (customer,) = read(example, [SYSTEM.customers(example, [("1010", "10100001"), ("1010", "9")])]).of(
+        Customer
+    )
+    assert (customer.number, customer.email) == ("10100001", "kreditoren@inlandskunde.example")
+
+
+def test_every_step_of_the_test_succeeds(example: Access) -> None:
+    checks = list(SYSTEM.test(example))
+    assert [check.name for check in checks] == [
+        "Name", "Sign in", "customers", "accounting_items 1010", "Control totals",
+    ]  # fmt: skip
+    assert all(check.ok for check in checks), checks
+    assert checks[3].sentence == "4 open items."
+    assert "trial balance and G/L line items by customer" in checks[4].sentence
