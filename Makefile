@@ -1,0 +1,12 @@
+# Every target is one line that calls bootstrap.py, so that all of it works without make as well.
+PYTHON ?= python3
+
+help: ; @$(PYTHON) bootstrap.py --help
+run: ; @$(PYTHON) bootstrap.py run
+test: ; @$(PYTHON) bootstrap.py test $(ARGS)
+bench: ; @$(PYTHON) bootstrap.py bench $(if $(ROWS),--rows $(ROWS))
+lock: ; @$(PYTHON) bootstrap.py lock
+ci: ; @$(PYTHON) bootstrap.py ci
+
+.PHONY: help run test bench lock ci
+.DEFAULT_GOAL := help

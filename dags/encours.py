@@ -1,0 +1,57 @@
+"""One DAG for each connector of the registry, with one task: the sync.
+
+The registry is the truth: a paused connector's DAG has no schedule, and DAGs are created un-paused from
+the moment of activation. While the hub's database does not answer, the connectors known last stand in,
+so that Airflow forgets no DAG and its runs wait for the database.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
+
+from encours.airflow.known import known_connectors
+from encours.airflow.retry import HubRetryPolicy
+from encours.airflow.task import books, sync
+from encours.settings import Settings
+
+if TYPE_CHECKING:
+    from encours.airflow.known import Known
+
+
+def connector_dag(connector: Known) -> DAG:
+    """The DAG `encours_<key>`; its schedule is read in the tenant's zone."""
+    active = connector.state == "active"
+    dag = DAG(
+        dag_id=connector.dag_id,
+        dag_display_name=f"{connector.tenant_name} {connector.key}",
+        description="Reads the open items, compares them with the ERP's own books and publishes them.",
+        schedule=CronTriggerTimetable(connector.schedule, timezone=connector.zone) if active else None,
+        start_date=connector.activated_at,
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        tags=["encours", connector.tenant, connector.system, connector.state],
+    )
+    with dag:
+        PythonOperator(
+            task_id="sync",
+            python_callable=sync,
+            op_args=[connector.key],
+            outlets=[books(connector.key)],
+            retries=5,
+            retry_delay=timedelta(minutes=1),
+            retry_exponential_backoff=2.0,
+            max_retry_delay=timedelta(minutes=30),
+            retry_policy=HubRetryPolicy(),
+        )
+    return dag
+
+
+only = get_parsing_context().dag_id  # a task's own process builds its own DAG and no other
+for known in known_connectors(Settings()):
+    if only is None or only == known.dag_id:
+        globals()[known.dag_id] = connector_dag(known)

@@ -1,0 +1,224 @@
+"""`connectors`: add, look at, test, pause and remove them; keep them in one TOML file if you like."""
+
+from __future__ import annotations
+
+import getpass
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import pydantic
+import typer
+
+from connectors.kit.stream import System
+from connectors.systems import SYSTEMS
+from encours.cli.output import moment, print_json, print_table, stdout
+from encours.configuration import apply as apply_configuration
+from encours.configuration import export as export_configuration
+from encours.hub import Hub, NewCredential
+from identity.credentials import Description
+from identity.secret import Secret
+from receivables.errors import Misconfigured
+
+app = typer.Typer(help="The links between tenants and their ERPs.", no_args_is_help=True)
+add_app = typer.Typer(
+    help="Add a connector: choose the system, then give its settings.", no_args_is_help=True
+)
+app.add_typer(add_app, name="add")
+
+Key = Annotated[str, typer.Argument(help="The connector's key.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@app.command(name="list")
+def list_(*, as_json: Json = False) -> None:
+    """Every connector with its system, tenant and schedule."""
+    with Hub.from_environment() as hub:
+        found = hub.registry.connectors()
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ["CONNECTOR", "TENANT", "SYSTEM", "STATE", "SCHEDULE", "ZONE"],
+        [[c.key, c.tenant, c.system, c.state, c.schedule, c.zone] for c in found],
+    )
+    if not found:
+        stdout().print("No connector yet. Add the first one: encours connectors add --help")
+
+
+@app.command()
+def show(key: Key, *, as_json: Json = False) -> None:
+    """One connector with its settings and, without any secret, its credential."""
+    with Hub.from_environment() as hub:
+        connector, credential = hub.describe(key)
+    if as_json:
+        print_json({"connector": connector, "credential": credential})
+        return
+    rows = [(name, str(value)) for name, value in connector.settings.items()]
+    rows += [("schedule", f"{connector.schedule} ({connector.zone})"), ("state", connector.state)]
+    rows += [("credential", _shown(credential))]
+    print_table(["SETTING", "VALUE"], rows)
+
+
+@app.command(name="test")
+def check(key: Key, *, as_json: Json = False) -> None:
+    """Check step by step what a sync needs; writes nothing. Exit code 1 if a step fails."""
+    checks = []
+    with Hub.from_environment() as hub:
+        for check in hub.test(key):
+            checks.append(check)
+            if not as_json:
+                mark = "ok    " if check.ok else "FAILED"
+                stdout().print(
+                    f"{mark} {check.name} ({check.milliseconds} ms): {check.sentence}", markup=False
+                )
+    if as_json:
+        print_json(checks)
+    if not all(step.ok for step in checks):
+        sys.exit(1)
+
+
+@app.command()
+def pause(key: Key, reason: Annotated[str, typer.Option(help="Why; it is shown to everyone.")]) -> None:
+    """Stop the schedule; what is published stays visible."""
+    with Hub.from_environment() as hub:
+        hub.pause(key, reason)
+    stdout().print(f"{key} is paused. Start it again: encours connectors resume {key}")
+
+
+@app.command()
+def resume(key: Key) -> None:
+    """Start the schedule again."""
+    with Hub.from_environment() as hub:
+        connector = hub.resume(key)
+    stdout().print(f"{key} runs again at {connector.schedule} ({connector.zone}).")
+
+
+@app.command()
+def remove(
+    key: Key,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask to type the key.")] = False,
+) -> None:
+    """Stop the schedule and forget the connector; its credential goes if no other connector uses it."""
+    with Hub.from_environment() as hub:
+        hub.registry.connector(key)
+        if not yes and input(f"Published items and their history stay. Type {key} to remove it: ") != key:
+            raise Misconfigured("Not removed: what was typed is not the connector's key.")
+        hub.remove(key)
+    stdout().print(f"{key} is removed.")
+
+
+@app.command()
+def credential(
+    key: Key,
+    user: Annotated[str, typer.Option(help="The user name at the ERP.")],
+    *,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read it from standard input.")
+    ] = False,
+) -> None:
+    """Replace the user and password that a connector signs in with."""
+    with Hub.from_environment() as hub:
+        hub.registry.connector(key)
+        hub.replace_credential(key, NewCredential(user=user, password=_password(from_stdin=password_stdin)))
+    stdout().print(f"{key} signs in as {user} from now on. Check it: encours connectors test {key}")
+
+
+@app.command()
+def export() -> None:
+    """Print all tenants and connectors as TOML, without secrets, for `apply`."""
+    with Hub.from_environment() as hub:
+        sys.stdout.write(export_configuration(hub))
+
+
+@app.command()
+def apply(
+    file: Annotated[Path, typer.Argument(help="A file made by `encours connectors export`.", exists=True)],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+) -> None:
+    """Make tenants and connectors equal to a TOML file; shows each change. Removes nothing."""
+    with Hub.from_environment() as hub:
+        changes = apply_configuration(hub, file.read_text(encoding="utf-8"), dry_run=dry_run)
+    for change in changes:
+        stdout().print(change, markup=False)
+    stdout().print(f"{len(changes)} changes{' would be made' if dry_run else ' made'}.")
+
+
+def _shown(credential: Description | None) -> str:
+    """What may be shown of a credential: who signs in, since when, never the secret."""
+    if credential is None:
+        return "none: encours connectors credential"
+    who = credential.subject or credential.header
+    by, at = credential.replaced_by or credential.created_by, credential.replaced_at or credential.created_at
+    return f"{credential.kind} {who}, stored {moment(at)} UTC by {by} ({credential.credential_id})"
+
+
+def _password(*, from_stdin: bool) -> Secret:
+    if from_stdin:
+        return Secret(sys.stdin.readline().rstrip("\r\n"))
+    if not sys.stdin.isatty():
+        raise Misconfigured("No terminal to ask for the password. Pipe it in with --password-stdin.")
+    return Secret(getpass.getpass("Password: "))
+
+
+def _adder(system: System) -> Callable[..., None]:
+    """The command `connectors add SYSTEM`, with one option for each of the system's settings."""
+
+    def add(**given: Any) -> None:
+        key, tenant, user = given.pop("key"), given.pop("tenant"), given.pop("user")
+        schedule, paused = given.pop("schedule"), given.pop("paused")
+        password = _password(from_stdin=given.pop("password_stdin"))
+        with Hub.from_environment() as hub:
+            hub.add_connector(
+                system=system.name,
+                key=key,
+                tenant=tenant,
+                settings={name: value for name, value in given.items() if value is not None},
+                credential=NewCredential(user=user, password=password),
+                schedule=schedule,
+                paused_reason="created paused" if paused else None,
+            )
+        stdout().print(f"{key} is added. Check it: encours connectors test {key}")
+
+    fixed: list[tuple[str, Any, Any]] = [
+        ("key", Annotated[str, typer.Argument(help="A new key, unique in the installation.")], ...),
+        ("tenant", Annotated[str, typer.Option(help="The tenant's key; unknown ones are created.")], ...),
+        ("user", Annotated[str, typer.Option(help="The user name at the ERP.")], ...),
+        (
+            "password_stdin",
+            Annotated[bool, typer.Option("--password-stdin", help="Read the password.")],
+            False,
+        ),
+        ("schedule", Annotated[str, typer.Option(help="Cron line in the tenant's zone.")], "17 * * * *"),
+        ("paused", Annotated[bool, typer.Option("--paused", help="Do not start the schedule yet.")], False),
+    ]
+    settings = [_option(name, field) for name, field in system.Settings.model_fields.items()]
+    parameters = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD if default is ... else inspect.Parameter.KEYWORD_ONLY,
+            annotation=annotation,
+            default=inspect.Parameter.empty if default is ... else default,
+        )
+        for name, annotation, default in sorted([*fixed, *settings], key=lambda option: option[2] is not ...)
+    ]
+    add.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    add.__annotations__ = {p.name: p.annotation for p in parameters}
+    return add
+
+
+def _option(name: str, field: pydantic.fields.FieldInfo) -> tuple[str, Any, Any]:
+    """A setting as an option: text that pydantic reads; its description is the help."""
+    shown = "" if field.is_required() else f" [default: {field.get_default(call_default_factory=True)}]"
+    help_text = f"{field.description or ''}{shown}".replace("[default: ]", "")
+    if field.is_required():
+        return name, Annotated[str, typer.Option(help=help_text, show_default=False)], ...
+    return name, Annotated[str | None, typer.Option(help=help_text, show_default=False)], None
+
+
+for _system in SYSTEMS.values():
+    add_app.command(name=_system.name, help=f"Add a connector for {_system.title}.")(_adder(_system))

@@ -1,0 +1,71 @@
+"""How the command line prints: tables for people, JSON for scripts, errors on standard error."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from rich.console import Console
+from rich.table import Table
+
+
+def stdout() -> Console:
+    """The console for results; without a terminal lines are never wrapped."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200, soft_wrap=True)
+
+
+def stderr() -> Console:
+    """The console for progress and complaints."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def complain(error: Exception) -> None:
+    """Prints what went wrong and what to do, without a stack."""
+    stderr().print(str(error), markup=False, style="red")
+
+
+def print_json(value: Any) -> None:
+    """Prints dataclasses, lists and exact amounts as JSON; amounts are strings."""
+    json.dump(value, sys.stdout, default=_plain, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """Prints a table with these column heads; `right` are aligned to the right."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    stdout().print(table, markup=False)
+
+
+def moment(value: datetime | None) -> str:
+    """A moment in UTC to the minute, or a dash."""
+    return "-" if value is None else value.strftime("%Y-%m-%d %H:%M")
+
+
+def money(amount: Decimal | str, currency: str) -> str:
+    """An amount with thousands separated and its ISO code after it."""
+    return f"{Decimal(amount):,f} {currency}"
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, (Decimal, UUID)):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="backslashreplace")
+    if isinstance(value, tuple):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,339 @@
+"""The hub: everything wired, behind the calls that DAGs, console, command line and tests share.
+
+It is the only translator: identity's errors leave it as the hub's own, with the connector's name.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pydantic
+
+from connectors.kit.http import Session
+from connectors.kit.stream import Access, Check, System
+from connectors.systems import SYSTEMS
+from encours import overview as standing
+from encours import sync as syncing
+from encours.overview import ConnectorStatus, TieOutReport
+from encours.registry import Connector, Registry
+from encours.settings import Settings
+from identity.authority import Authority, SigningAuth
+from identity.credentials import Description
+from identity.errors import Denied, NeedsConsent, TryLater
+from identity.kinds import Basic
+from identity.kms import LocalKms
+from identity.secret import Secret
+from receivables.errors import HubError, Misconfigured, Transient
+from receivables.store import RejectRow, Store
+
+DAY = 24 * 60
+
+
+@dataclass(frozen=True)
+class NewCredential:
+    """A user name and password as typed, on their way into the vault."""
+
+    user: str
+    password: Secret
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What identity needs to know of a connector."""
+
+    tenant_id: int
+    key: str
+    credential_id: UUID | None
+    origin: str
+
+
+class Hub:
+    """One installation, wired from its settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.registry = Registry(self.app)
+        self.store = Store(self.app)
+        self.authority = Authority(self._identity, LocalKms(settings.key_file), _now)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """The hub that the environment (ENCOURS_*) describes."""
+        return cls(Settings())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        """Leaves nothing open: each call has had a connection of its own."""
+
+    # -- reading and publishing ---------------------------------------------------------------------------
+
+    def sync(
+        self, key: str, *, sweep: bool | None = None, progress: syncing.Report | None = None
+    ) -> syncing.SyncResult:
+        """Pulls one connector now and publishes if the books agree; `sweep` None: once a day of the tenant.
+
+        Raises Conflict when it runs already, Misconfigured, Rejected and Transient (and its RateLimited).
+        A difference is no error: the result's state is `held`.
+        """
+        connector = self.registry.connector(key)
+        with self.access(connector) as (system, access, auth):
+            return syncing.sync(
+                store=self.store,
+                connect=self.app,
+                authority=self.authority,
+                connector=connector,
+                system=system,
+                access=access,
+                auth=auth,
+                sweep=sweep,
+                report=progress or (lambda _: None),
+            )
+
+    def test(self, key: str) -> Iterator[Check]:
+        """Checks step by step what a sync needs; writes nothing but the audit's entry of the uses."""
+        connector = self.registry.connector(key)
+        with self.access(connector) as (system, access, auth):
+            try:
+                yield from system.test(access)
+            finally:
+                with self.app() as connection:
+                    connection.execute(
+                        "select set_config('app.tenant', %s, true)", [str(connector.tenant_id)]
+                    )
+                    self.authority.audit.record_used(
+                        connection,
+                        tenant_id=connector.tenant_id,
+                        credential_id=auth.credential_id,
+                        connector=key,
+                        run=None,
+                        uses=auth.uses,
+                    )
+
+    def overview(self) -> list[ConnectorStatus]:
+        """Every connector as the console and `encours status` show it, what needs a look first."""
+        return standing.overview(self.registry.connectors(), self.store, _now())
+
+    def tie_out(self, key: str, run: int | None = None) -> TieOutReport:
+        """The comparison of this run, or of the latest compared one; Misconfigured if there is none."""
+        return standing.tie_out(self.registry.connector(key), self.store, run)
+
+    def rejects(self, key: str | None = None) -> list[RejectRow]:
+        """Open rejects of one connector or of all, newest first."""
+        chosen = [self.registry.connector(key)] if key else self.registry.connectors()
+        found = [r for c in chosen for r in self.store.rejects(c.tenant_id, c.connector_id, c.key)]
+        return sorted(found, key=lambda reject: reject.last_seen, reverse=True)
+
+    def reject(self, reject_id: int) -> RejectRow:
+        """One reject with its raw row; raises Misconfigured if there is none of this id."""
+        for connector in self.registry.connectors():
+            for found in self.store.rejects(connector.tenant_id, connector.connector_id, connector.key):
+                if found.reject_id == reject_id:
+                    return found
+        raise Misconfigured(f"There is no open reject {reject_id}. The open ones: encours rejects list.")
+
+    # -- connectors ---------------------------------------------------------------------------------------
+
+    def add_connector(
+        self,
+        *,
+        system: str,
+        key: str,
+        tenant: str,
+        settings: Mapping[str, Any],
+        credential: NewCredential | UUID | None,
+        schedule: str = "17 * * * *",
+        deadline_minutes: int = DAY,
+        tolerance: Mapping[str, str] | None = None,
+        paused_reason: str | None = None,
+    ) -> Connector:
+        """Adds a connector; an unknown tenant is added with its zone. Checks before it writes."""
+        checked = self.settings_of(system, settings, key)
+        zone = str(getattr(checked, "zone", "UTC"))
+        owner = self.registry.add_tenant(tenant, tenant, zone)
+        credential_id = credential if isinstance(credential, UUID) else None
+        if isinstance(credential, NewCredential):
+            with translated(key):
+                credential_id = self.authority.credentials.create(
+                    owner.tenant_id, _basic(credential), label=key, by=person()
+                )
+        now = _now()
+        try:
+            return self.registry.add(
+                Connector(
+                    connector_id=0,
+                    tenant_id=owner.tenant_id,
+                    tenant=owner.key,
+                    tenant_name=owner.name,
+                    zone=owner.zone,
+                    key=key,
+                    system=system,
+                    settings=checked.model_dump(mode="json"),
+                    credential_id=credential_id,
+                    schedule=schedule,
+                    deadline_minutes=deadline_minutes,
+                    tolerance=dict(tolerance or {}),
+                    state="paused" if paused_reason else "active",
+                    paused_reason=paused_reason,
+                    changed_by=person(),
+                    changed_at=now,
+                    activated_at=now,
+                )
+            )
+        except HubError:
+            # Vault and registry are different roles, so this is not one transaction.
+            if isinstance(credential, NewCredential) and credential_id is not None:
+                self.authority.credentials.remove(owner.tenant_id, credential_id, by=person())
+            raise
+
+    def change(self, key: str, changes: Mapping[str, Any]) -> Connector:
+        """Changes fields of a connector, as configuration.py names them."""
+        connector = self.registry.connector(key)
+        wanted = dict(changes)
+        if "settings" in wanted:
+            wanted["settings"] = self.settings_of(connector.system, wanted["settings"], key).model_dump(
+                mode="json"
+            )
+        if "credential" in wanted:
+            wanted["credential_id"] = UUID(wanted.pop("credential"))
+        for fixed in ("system", "tenant"):
+            if fixed in wanted:
+                raise Misconfigured(
+                    f"{key}: {fixed} cannot be changed. Remove the connector and add it again."
+                )
+        return self.registry.change(connector, **wanted, changed_by=person())
+
+    def pause(self, key: str, reason: str) -> Connector:
+        """Stops the schedule, for this reason."""
+        if not reason.strip():
+            raise Misconfigured(f"{key}: say why it is paused.")
+        connector = self.registry.connector(key)
+        return self.registry.change(connector, state="paused", paused_reason=reason, changed_by=person())
+
+    def resume(self, key: str) -> Connector:
+        """Starts the schedule again."""
+        connector = self.registry.connector(key)
+        return self.registry.change(connector, state="active", paused_reason=None, changed_by=person())
+
+    def remove(self, key: str) -> None:
+        """Forgets the connector, and its credential if no other connector signs with it."""
+        connector = self.registry.connector(key)
+        self.registry.remove(connector)
+        used = {c.credential_id for c in self.registry.connectors()}
+        if connector.credential_id and connector.credential_id not in used:
+            with translated(key):
+                self.authority.credentials.remove(connector.tenant_id, connector.credential_id, by=person())
+
+    def replace_credential(self, key: str, credential: NewCredential) -> None:
+        """Replaces what the connector signs in with; a first one is created."""
+        connector = self.registry.connector(key)
+        with translated(key):
+            if connector.credential_id:
+                self.authority.credentials.replace(
+                    connector.tenant_id, connector.credential_id, _basic(credential), by=person()
+                )
+                return
+            credential_id = self.authority.credentials.create(
+                connector.tenant_id, _basic(credential), label=key, by=person()
+            )
+        self.registry.change(connector, credential_id=credential_id, changed_by=person())
+
+    def describe(self, key: str) -> tuple[Connector, Description | None]:
+        """A connector and what may be shown of its credential."""
+        connector = self.registry.connector(key)
+        if connector.credential_id is None:
+            return connector, None
+        with translated(key):
+            return connector, self.authority.credentials.describe(
+                connector.tenant_id, connector.credential_id
+            )
+
+    def settings_of(self, system: str, settings: Mapping[str, Any], key: str) -> pydantic.BaseModel:
+        """The checked settings of a system; raises Misconfigured naming each field that is wrong."""
+        try:
+            return _system(system).Settings.model_validate(dict(settings))
+        except pydantic.ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(str(part) for part in fault['loc']) or 'settings'}: {fault['msg']}"
+                for fault in error.errors(include_input=False, include_url=False)
+            )
+            raise Misconfigured(f"{key}: {faults}.") from None
+
+    # -- connections --------------------------------------------------------------------------------------
+
+    @contextmanager
+    def access(self, connector: Connector) -> Iterator[tuple[System, Access, SigningAuth]]:
+        """What a run or a test may use of a connector: its system and a session that signs."""
+        system = _system(connector.system)
+        settings = self.settings_of(connector.system, connector.settings, connector.key)
+        origin = system.origin(settings)
+        with translated(connector.key):
+            auth = self.authority.auth(
+                Signed(connector.tenant_id, connector.key, connector.credential_id, origin)
+            )
+            with Session(
+                connector=connector.key,
+                origin=origin,
+                auth=auth,
+                private_networks=self.settings.private_networks,
+                ca_bundle=getattr(settings, "ca_bundle", None),
+                proxy=getattr(settings, "proxy", None),
+            ) as http:
+                zone = ZoneInfo(str(getattr(settings, "zone", connector.zone)))
+                yield system, Access(http=http, settings=settings, now=_now(), zone=zone), auth
+
+    @contextmanager
+    def app(self) -> Iterator[psycopg.Connection[Any]]:
+        """A connection as the application role, in a transaction."""
+        with psycopg.connect(self.settings.database_url("encours_app"), autocommit=False) as connection:
+            yield connection
+
+    @contextmanager
+    def _identity(self) -> Iterator[psycopg.Connection[Any]]:
+        with psycopg.connect(self.settings.database_url("encours_identity"), autocommit=False) as connection:
+            yield connection
+
+
+@contextmanager
+def translated(key: str) -> Iterator[None]:
+    """Identity's errors as the hub's own, with the connector's name and the provider's code."""
+    try:
+        yield
+    except TryLater as error:
+        raise Transient(f"{key}: {error}") from error
+    except (NeedsConsent, Denied) as error:
+        raise Misconfigured(f"{key}: {error}") from error
+
+
+def person() -> str:
+    """Who types: the operating system's name of the user, for the audit and the registry."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown user"
+
+
+def _basic(credential: NewCredential) -> Basic:
+    return Basic(credential.user, credential.password)
+
+
+def _system(name: str) -> System:
+    if name not in SYSTEMS:
+        raise Misconfigured(f"There is no system {name!r}. Known: {', '.join(SYSTEMS)}.")
+    return SYSTEMS[name]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,137 @@
+"""The processes that `up` starts: each in a session of its own, and written down.
+
+Should we be killed, the next start finds what is left by the record and ends it. Never signals a process that
+is not in the record with the moment it began: by now its number may be a stranger's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from encours.home import make_folder
+
+GRACE_SECONDS = 4.0
+
+
+class Started(NamedTuple):
+    """A process that leads a session: `began` is psutil's create_time."""
+
+    name: str
+    pid: int
+    began: float
+
+
+class Processes:
+    """Starts processes, tells which has ended, and stops them all. `record` is a file; `logs` a folder."""
+
+    def __init__(self, record: Path, logs: Path) -> None:
+        self._record = record
+        self._logs = logs
+        self._started: list[tuple[Started, subprocess.Popen[bytes]]] = []
+
+    def start(
+        self, name: str, command: Sequence[str], *, env: Mapping[str, str], piped: bool = False
+    ) -> subprocess.Popen[bytes]:
+        """Starts a process whose output goes to the log of its name; `piped` leaves what it prints to us."""
+        make_folder(self._logs, 0o700)
+        with self.log(name).open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if piped else log,
+                stderr=log,
+                start_new_session=True,
+            )
+        began = psutil.Process(process.pid).create_time()
+        self._started.append((Started(name, process.pid, began), process))
+        self._write([started for started, _ in self._started])
+        return process
+
+    def log(self, name: str) -> Path:
+        """Where the output of this process goes."""
+        return self._logs / f"{name}.log"
+
+    def ended(self) -> str | None:
+        """The name of a process that ended by itself."""
+        return next((started.name for started, process in self._started if process.poll() is not None), None)
+
+    def stop(self) -> None:
+        """Ends all that was started here or left behind by a killed start, children included."""
+        leaders = [started for started, _ in self._started] + self._left_behind()
+        everybody = {member for leader in leaders for member in _members(leader)}
+        _signal(everybody, signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while everybody and time.monotonic() < deadline:
+            for _, process in self._started:
+                process.poll()  # so that it does not stay as a zombie
+            everybody |= {child for member in everybody for child in _children(member)}
+            everybody = {member for member in everybody if _lives(member)}
+            time.sleep(0.05)
+        _signal(everybody, signal.SIGKILL)
+        for _, process in self._started:
+            process.wait()
+        psutil.wait_procs(everybody, timeout=1)
+        self._started = []
+        self._write([])
+
+    def _left_behind(self) -> list[Started]:
+        if not self._record.exists():
+            return []
+        return [Started(*entry) for entry in json.loads(self._record.read_text())]
+
+    def _write(self, started: Sequence[Started]) -> None:
+        draft = self._record.with_suffix(".new")
+        draft.write_text(json.dumps(started))
+        draft.replace(self._record)
+
+
+def _members(leader: Started) -> set[psutil.Process]:
+    """Everybody of the leader's session, with descendants; nobody when a stranger has its number by now."""
+    try:
+        process = psutil.Process(leader.pid)
+    except psutil.NoSuchProcess:
+        pass  # the system keeps the number of a session from others while it has members
+    else:
+        if process.create_time() != leader.began:
+            return set()
+    members = {one for one in psutil.process_iter() if _session(one.pid) == leader.pid}
+    return members | {child for member in members for child in _children(member)}
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _signal(processes: set[psutil.Process], order: signal.Signals) -> None:
+    for process in processes:
+        try:
+            process.send_signal(order)
+        except psutil.NoSuchProcess:
+            continue

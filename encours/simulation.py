@@ -1,0 +1,98 @@
+"""The sandbox beside the hub: started as a process of its own, its ERPs connected like real ones.
+
+Its first day and its port are kept, so that the books are the same after every start. Refuses nothing: what
+is wrong with the sandbox is said in its log.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from encours.home import make_folder, write_private
+from encours.hub import Hub, NewCredential
+from encours.processes import Processes
+from encours.settings import SANDBOX
+from identity.secret import Secret
+from receivables.errors import Transient
+
+FIRST_PORT = 18100
+LOOPBACK = "127.0.0.1"
+
+
+class Simulation:
+    """The simulated ERPs below `home`; `today` is the day of their books when they are made."""
+
+    def __init__(self, home: Path, *, today: date) -> None:
+        self._home = home
+        self._today = today
+        self.folder = home / "sandbox"
+
+    def start(self, processes: Processes, environment: Mapping[str, str]) -> Mapping[str, Any]:
+        """Starts it and gives what it says when ready: per tenant address, user, password, company codes."""
+        make_folder(self.folder, 0o700)
+        kept = self._kept()
+        options = ["--home", str(self.folder), "--port", str(kept["port"]), "--today", str(kept["today"])]
+        command = [sys.executable, "-m", "sandbox", "start", *options]
+        process = processes.start("sandbox", command, env=environment, piped=True)
+        write_private(self._home / SANDBOX, f"ENCOURS_PRIVATE_NETWORKS={LOOPBACK}/32\n")
+        if process.stdout is None:
+            raise TypeError("The sandbox was started without a pipe.")
+        line = process.stdout.readline()
+        process.stdout.close()
+        if not line:
+            raise Transient(f"The sandbox ended at its start. Its log: {processes.log('sandbox')}")
+        return dict(json.loads(line)["tenants"])
+
+    def stopped(self) -> None:
+        """Takes back what the hub's other commands needed to reach it."""
+        (self._home / SANDBOX).unlink(missing_ok=True)
+
+    def _kept(self) -> dict[str, Any]:
+        file = self.folder / "kept.json"
+        fresh = {"today": self._today.isoformat(), "port": FIRST_PORT}
+        kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else fresh
+        kept["port"] = free_port(kept["port"], together=2)
+        write_private(file, json.dumps(kept))
+        return kept
+
+
+def connect(hub: Hub, tenants: Mapping[str, Any]) -> list[str]:
+    """Makes a connector for each simulated ERP, or brings it up to date; gives their keys."""
+    known = {connector.key: connector for connector in hub.registry.connectors()}
+    keys = []
+    for tenant, erp in tenants.items():
+        key = f"{tenant}-s4"
+        keys.append(key)
+        settings = {"base_url": erp["url"], "company_codes": erp["company_codes"]}
+        credential = NewCredential(erp["user"], Secret(erp["password"]))
+        if key not in known:
+            hub.add_connector(
+                system="sap_s4hana", key=key, tenant=tenant, settings=settings, credential=credential
+            )
+        elif known[key].settings["base_url"] != erp["url"]:
+            hub.change(key, {"settings": {**known[key].settings, **settings}})
+    return keys
+
+
+def free_port(wanted: int, *, together: int = 1) -> int:
+    """The wanted port of this machine, or the next one that is free with `together - 1` ports after it."""
+    port = wanted
+    while not all(_is_free(port + n) for n in range(together)):
+        port += together
+    return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,327 @@
+"""One sync of one connector, from the ERP's first total to the publication.
+
+Reads in the order of the system's plan, stages page by page, compares with the ERP's own books and
+publishes only when they agree. Knows no Airflow: DAG, console, command line and tests call it alike,
+through Hub.sync.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+import xxhash
+
+from connectors.kit.stream import Access, Adapter, Difference, Explained, Page, Slice, System
+from encours.registry import Connect, Connector
+from identity.authority import Authority, SigningAuth
+from receivables.errors import Fatal, Transient, Unreadable
+from receivables.records import ControlTotal, Reject
+from receivables.run import Also
+from receivables.store import Run, Store, TieOut
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a sync is: what is read now, slices done of how many, rows so far."""
+
+    what: str
+    done: int
+    of: int
+    rows: int
+
+
+Report = Callable[[Step], None]
+
+
+@dataclass(frozen=True)
+class SyncResult:
+    """What one sync did; `state` is published or held. Amounts are exact; `seconds` is wall time."""
+
+    connector: str
+    run: int
+    state: str
+    verdict: str  # equal, within tolerance, not proven, or held with the reason
+    publication: int | None
+    mode: str
+    grade: str
+    rows_read: int
+    rows_staged: int
+    rejects: int
+    seconds: float
+    totals: list[TieOut]
+    differences: list[TieOut]
+    explanation: list[str] = field(default_factory=list)
+
+
+def sync(
+    *,
+    store: Store,
+    connect: Connect,
+    authority: Authority,
+    connector: Connector,
+    system: System,
+    access: Access,
+    auth: SigningAuth,
+    sweep: bool | None,
+    report: Report,
+) -> SyncResult:
+    """Pulls and publishes one connector; see Hub.sync for the errors raised."""
+    began = time.monotonic()
+    erp, places = system.erp(access.settings)
+    with store.open_run(
+        tenant_id=connector.tenant_id,
+        connector_id=connector.connector_id,
+        connector=connector.key,
+        adapter_version=system.version,
+        settings_digest=meaning(system, access.settings),
+        now=access.now,
+        day=access.now.astimezone(ZoneInfo(connector.zone)).date(),
+        sweep=sweep,
+        erp=erp,
+        places=places,
+    ) as run:
+
+        def also(connection: psycopg.Connection[Any]) -> None:
+            authority.audit.record_used(
+                connection,
+                tenant_id=connector.tenant_id,
+                credential_id=auth.credential_id,
+                connector=connector.key,
+                run=run.number,
+                uses=auth.uses,
+            )
+
+        try:
+            reading = _Reading(run, system, access, report)
+            totals = reading.everything()
+            return _Conclusion(
+                connector=connector,
+                system=system,
+                access=access,
+                run=run,
+                reading=reading,
+                also=also,
+                began=began,
+            ).of(totals)
+        except Moved:
+            run.moving(also)
+            raise
+        except Fatal as error:
+            run.fail(str(error), also)
+            raise
+        except BaseException:
+            # Interrupted or hindered for a while: the run stays `reading` and is resumed; its uses are told.
+            with connect() as connection:
+                connection.execute("select set_config('app.tenant', %s, true)", [str(connector.tenant_id)])
+                also(connection)
+            raise
+
+
+class Moved(Transient):
+    """The ERP went on posting while we read: the run's rows and the totals are of different moments."""
+
+
+class _Reading:
+    """Reads slices page by page: drops what is published already, adapts the rest and stages it."""
+
+    def __init__(self, run: Run, system: System, access: Access, report: Report) -> None:
+        self.rows = 0
+        self.staged = 0
+        self.rejects = 0
+        self._run = run
+        self._system = system
+        self._access = access
+        self._report = report
+        self._seed = meaning(system, access.settings)
+        self._adapters: dict[str, Adapter] = {}
+
+    def everything(self) -> Sequence[ControlTotal]:
+        """Reads the totals, all slices of the run's mode and the totals again; raises Moved if they moved."""
+        self._report(Step("control totals", 0, 1, 0))
+        before = self._run.totals_before(self._system.totals(self._access, self._run.accounts()))
+        self._read(self._system.plan(self._access, self._run.bookmarks, sweep=self._run.sweep))
+        if self._run.sweep:
+            self._read_documents(self._run.to_read_again())
+        self._read_customers(self._run.unknown_customers())
+        self._report(Step("control totals", 1, 1, self.rows))
+        after = self._system.totals(self._access, self._run.accounts())
+        if _closings(before) != _closings(after):
+            raise Moved(
+                f"{self._run.opened.connector}: the books moved while we read. "
+                "The last publication stays; the next run tries again."
+            )
+        return after
+
+    def _read(self, slices: Sequence[Slice]) -> None:
+        """Reads every slice that this run has not staged to its end yet."""
+        for number, slice_ in enumerate(slices):
+            if slice_.name in self._run.done_slices:
+                continue
+            what = slice_.stream.replace("_", " ")
+            self._report(Step(what, number, len(slices), self.rows))
+            for page in slice_.pages(self._access):
+                self._stage(slice_, page)
+                self._report(Step(what, number, len(slices), self.rows))
+
+    def _read_documents(self, keys: Sequence[tuple[str, str, str]]) -> None:
+        """Reads by key the documents that the sweep shows otherwise than we hold them."""
+        if keys:
+            self._read([self._system.documents(self._access, keys)])
+
+    def _read_customers(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Reads by key the customers that items name and nobody knows yet."""
+        if keys:
+            self._read([self._system.customers(self._access, keys)])
+
+    def _stage(self, slice_: Slice, page: Page) -> None:
+        seed, of_row = self._seed, xxhash.xxh3_128_digest
+        digests = [of_row(row, seed) for row in page.rows]
+        rows: Sequence[bytes] = page.rows
+        if slice_.skip_unchanged:
+            known = self._run.known(slice_.stream)
+            fresh = [place for place, digest in enumerate(digests) if digest not in known]
+            if len(fresh) < len(rows):
+                rows, digests = [rows[place] for place in fresh], [digests[place] for place in fresh]
+        adapted = self._adapter(slice_.adapter)(rows)
+        kept = [(key, digests[place]) for place, key in adapted.keys]
+        rejects = [_reject(slice_.stream, raw, error) for raw, error in adapted.unreadable]
+        self._run.stage(slice_, page, adapted, kept, rejects)
+        self.rows += len(page.rows)
+        self.staged += len(rows)
+        self.rejects += len(rejects)
+
+    def _adapter(self, name: str) -> Adapter:
+        if name not in self._adapters:
+            self._adapters[name] = self._system.adapters[name](self._access)
+        return self._adapters[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Conclusion:
+    """What becomes of a run that has read everything: published if the books agree, held if not."""
+
+    connector: Connector
+    system: System
+    access: Access
+    run: Run
+    reading: _Reading
+    also: Also
+    began: float
+
+    def of(self, totals: Sequence[ControlTotal]) -> SyncResult:
+        """Compares, then publishes or holds."""
+        lines = self.run.tie_out(totals, self.connector.tolerances())
+        rejects = self.run.holding_rejects()
+        differences = [line for line in lines if line.status == "different"]
+        if not differences and not rejects:
+            unproven = not totals
+            publication = self.run.publish(self.also, unproven=unproven)
+            verdict = "not proven" if unproven else _word(lines)
+            return self._result(
+                "published", verdict, lines, publication=publication.number, grade=publication.grade
+            )
+        explanation = [
+            f"{r.stream} {r.key or 'without a readable key'}, field {r.field}: {r.message}" for r in rejects
+        ]
+        explanation += [line.sentence for line in self._explained(differences)]
+        reason = "reject" if rejects else "difference"
+        verdict = f"held: {len(rejects)} rows were set aside" if rejects else f"held: {_sum(differences)}"
+        self.run.hold(reason, explanation, self.also, message=verdict)
+        return self._result("held", verdict, lines, explanation=explanation)
+
+    def _explained(self, differences: Sequence[TieOut]) -> Sequence[Explained]:
+        if not differences:
+            return []
+        asked = [
+            Difference(
+                entity=line.entity,
+                account=line.account,
+                basis=line.basis,
+                currency=line.currency,
+                customer=line.customer,
+                erp=str(line.erp),
+                hub=str(line.hub),
+            )
+            for line in differences
+        ]
+        return self.system.explain(self.access, asked, self._ours)
+
+    def _ours(self, place: Difference, as_of: date) -> list[tuple[str, str]]:
+        return self.run.our_documents(
+            place.entity, place.account, place.currency, place.customer, as_of, basis=place.basis
+        )
+
+    def _result(
+        self,
+        state: str,
+        verdict: str,
+        lines: list[TieOut],
+        *,
+        publication: int | None = None,
+        grade: str = "none",
+        explanation: list[str] | None = None,
+    ) -> SyncResult:
+        return SyncResult(
+            connector=self.connector.key,
+            run=self.run.number,
+            state=state,
+            verdict=verdict,
+            publication=publication,
+            mode=self.run.mode,
+            grade=grade,
+            rows_read=self.reading.rows,
+            rows_staged=self.reading.staged,
+            rejects=self.reading.rejects,
+            seconds=round(time.monotonic() - self.began, 3),
+            totals=[line for line in lines if line.customer is None],
+            differences=[line for line in lines if line.status == "different"],
+            explanation=explanation or [],
+        )
+
+
+def meaning(system: System, settings: Any) -> int:
+    """A number that changes with the adapter's version and with every setting that changes what rows mean."""
+    told = json.dumps([system.name, system.version, settings.meaning()], sort_keys=True, default=str)
+    return int.from_bytes(hashlib.sha256(told.encode()).digest()[:8])
+
+
+def _closings(totals: Sequence[ControlTotal]) -> dict[tuple[str | None, ...], tuple[Decimal, int | None]]:
+    """What must stand still: amounts and counts by place; totals of nothing say nothing."""
+    return {
+        (t.entity, t.account, t.basis, t.currency, t.customer, t.as_of): (Decimal(t.closing), t.items)
+        for t in totals
+        if Decimal(t.closing) or t.items
+    }
+
+
+def _word(lines: Sequence[TieOut]) -> str:
+    return "within tolerance" if any(line.status == "within" for line in lines) else "equal"
+
+
+def _sum(differences: Sequence[TieOut]) -> str:
+    """The differences of whole accounts, or of customers where those cancel: per basis never added up."""
+    whole = [line for line in differences if line.customer is None and line.basis == "company"]
+    shown = whole or differences
+    parts = [
+        f"{line.difference:,f} {line.currency} on {line.entity}/{line.account}" for line in shown[:SHOWN]
+    ]
+    rest = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+    return "the books differ by " + ", ".join(parts) + rest
+
+
+SHOWN = 3
+
+
+def _reject(stream: str, raw: bytes, error: Unreadable) -> Reject:
+    return Reject(
+        stream=stream, raw=raw, code=error.code, field=error.field, message=str(error), key=error.key
+    )
