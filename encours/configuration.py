@@ -82,18 +82,14 @@ def _parsed(text: str) -> dict[str, Any]:
         raise Misconfigured(f"The file is no TOML: {error}.") from None
     unknown = set(wanted) - {"tenants", "connectors"}
     if unknown:
-        raise Misconfigured(
-            f"Unknown table {min(unknown)!r}. The file has [tenants.*] and [connectors.*]."
-        )
+        raise Misconfigured(f"Unknown table {min(unknown)!r}. The file has [tenants.*] and [connectors.*].")
     return wanted
 
 
 def _check(hub: Hub, key: str, entry: Mapping[str, Any], tenants: set[str]) -> None:
     unknown = set(entry) - set(FIELDS)
     if unknown:
-        raise Misconfigured(
-            f"connectors.{key}: unknown field {min(unknown)!r}. Known: {', '.join(FIELDS)}."
-        )
+        raise Misconfigured(f"connectors.{key}: unknown field {min(unknown)!r}. Known: {', '.join(FIELDS)}.")
     for field in ("system", "tenant", "settings"):
         if field not in entry:
             raise Misconfigured(f"connectors.{key}: {field} is missing.")
@@ -113,7 +109,7 @@ def _carry_out(hub: Hub, action: str, key: str, entry: Mapping[str, Any]) -> Non
             tenant=entry["tenant"],
             settings=entry["settings"],
             credential=UUID(credential) if credential else None,
-            schedule=entry.get("schedule", "17 * * * *"),
+            schedule=entry.get("schedule"),
             deadline_minutes=entry.get("deadline_minutes", 24 * 60),
             tolerance=entry.get("tolerance", {}),
             paused_reason=None if credential else "no credential yet: encours connectors credential",

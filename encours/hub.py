@@ -6,6 +6,7 @@ It is the only translator: identity's errors leave it as the hub's own, with the
 from __future__ import annotations
 
 import getpass
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from receivables.errors import HubError, Misconfigured, Transient
 from receivables.store import RejectRow, Store
 
 DAY = 24 * 60
+PATIENCE = 3  # seconds for a connection to our own database
 
 
 @dataclass(frozen=True)
@@ -154,12 +156,15 @@ class Hub:
         tenant: str,
         settings: Mapping[str, Any],
         credential: NewCredential | UUID | None,
-        schedule: str = "17 * * * *",
+        schedule: str | None = None,
         deadline_minutes: int = DAY,
         tolerance: Mapping[str, str] | None = None,
         paused_reason: str | None = None,
     ) -> Connector:
-        """Adds a connector; an unknown tenant is added with its zone. Checks before it writes."""
+        """Adds a connector; an unknown tenant is added with its zone. Checks before it writes.
+
+        Without a schedule it runs every hour, at a minute of its own.
+        """
         checked = self.settings_of(system, settings, key)
         zone = str(getattr(checked, "zone", "UTC"))
         owner = self.registry.add_tenant(tenant, tenant, zone)
@@ -182,7 +187,7 @@ class Hub:
                     system=system,
                     settings=checked.model_dump(mode="json"),
                     credential_id=credential_id,
-                    schedule=schedule,
+                    schedule=schedule or hourly(key),
                     deadline_minutes=deadline_minutes,
                     tolerance=dict(tolerance or {}),
                     state="paused" if paused_reason else "active",
@@ -297,12 +302,16 @@ class Hub:
     @contextmanager
     def app(self) -> Iterator[psycopg.Connection[Any]]:
         """A connection as the application role, in a transaction."""
-        with psycopg.connect(self.settings.database_url("encours_app"), autocommit=False) as connection:
+        with psycopg.connect(
+            self.settings.database_url("encours_app"), connect_timeout=PATIENCE
+        ) as connection:
             yield connection
 
     @contextmanager
     def _identity(self) -> Iterator[psycopg.Connection[Any]]:
-        with psycopg.connect(self.settings.database_url("encours_identity"), autocommit=False) as connection:
+        with psycopg.connect(
+            self.settings.database_url("encours_identity"), connect_timeout=PATIENCE
+        ) as connection:
             yield connection
 
 
@@ -323,6 +332,11 @@ def person() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown user"
+
+
+def hourly(key: str) -> str:
+    """Every hour at a minute that the key decides: hundreds of connectors do not start together."""
+    return f"{zlib.crc32(key.encode()) % 60} * * * *"
 
 
 def _basic(credential: NewCredential) -> Basic:

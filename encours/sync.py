@@ -40,6 +40,9 @@ class Step:
 
 
 Report = Callable[[Step], None]
+FAULTY = bytes(
+    16
+)  # the digest kept of a row that was set aside: no row has it, so it is read until it is well
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,8 @@ class _Reading:
                 rows, digests = [rows[place] for place in fresh], [digests[place] for place in fresh]
         adapted = self._adapter(slice_.adapter)(rows)
         kept = [(key, digests[place]) for place, key in adapted.keys]
+        # Else a row that is mended to what it was before its fault would pass for unchanged.
+        kept += [(error.key.encode(), FAULTY) for _, error in adapted.unreadable if error.key]
         rejects = [_reject(slice_.stream, raw, error) for raw, error in adapted.unreadable]
         self._run.stage(slice_, page, adapted, kept, rejects)
         self.rows += len(page.rows)

@@ -193,7 +193,11 @@ def _adder(system: System) -> Callable[..., None]:
             Annotated[bool, typer.Option("--password-stdin", help="Read the password.")],
             False,
         ),
-        ("schedule", Annotated[str, typer.Option(help="Cron line in the tenant's zone.")], "17 * * * *"),
+        (
+            "schedule",
+            Annotated[str | None, typer.Option(help="Cron line in the tenant's zone. Default: hourly.")],
+            None,
+        ),
         ("paused", Annotated[bool, typer.Option("--paused", help="Do not start the schedule yet.")], False),
     ]
     settings = [_option(name, field) for name, field in system.Settings.model_fields.items()]
