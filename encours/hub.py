@@ -25,6 +25,7 @@ from connectors.systems import SYSTEMS
 from encours import overview as standing
 from encours import sync as syncing
 from encours.overview import ConnectorStatus, TieOutReport
+from encours.postgres import Role
 from encours.registry import Connector, Registry
 from encours.settings import Settings
 from identity.authority import Authority, SigningAuth
@@ -301,18 +302,21 @@ class Hub:
 
     @contextmanager
     def app(self) -> Iterator[psycopg.Connection[Any]]:
-        """A connection as the application role, in a transaction."""
-        with psycopg.connect(
-            self.settings.database_url("encours_app"), connect_timeout=PATIENCE
-        ) as connection:
+        """A connection as the application role, in a transaction; Transient while the database is away."""
+        with self._connected("encours_app") as connection:
             yield connection
 
     @contextmanager
     def _identity(self) -> Iterator[psycopg.Connection[Any]]:
-        with psycopg.connect(
-            self.settings.database_url("encours_identity"), connect_timeout=PATIENCE
-        ) as connection:
+        with self._connected("encours_identity") as connection:
             yield connection
+
+    def _connected(self, role: Role) -> psycopg.Connection[Any]:
+        try:
+            return psycopg.connect(self.settings.database_url(role), connect_timeout=PATIENCE)
+        except psycopg.OperationalError as error:
+            start = " Start it: encours up." if self.settings.embedded else f" It says: {error}"
+            raise Transient(f"The hub's database does not answer.{start}") from error
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+import psycopg
 import typer
 
 from encours.cli import connectors, rejects, sandbox, syncing
@@ -45,6 +46,9 @@ def main() -> None:
     except HubError as error:
         complain(error)
         sys.exit(1)
+    except psycopg.OperationalError as error:
+        complain(Transient(f"The hub's database went away: {error}. What was published stays; try again."))
+        sys.exit(TRY_AGAIN)
     except KeyboardInterrupt:
         stderr().print(
             "Interrupted. Nothing of this run was published; the next one resumes or starts again."

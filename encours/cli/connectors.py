@@ -217,11 +217,13 @@ def _adder(system: System) -> Callable[..., None]:
 
 def _option(name: str, field: pydantic.fields.FieldInfo) -> tuple[str, Any, Any]:
     """A setting as an option: text that pydantic reads; its description is the help."""
-    shown = "" if field.is_required() else f" [default: {field.get_default(call_default_factory=True)}]"
-    help_text = f"{field.description or ''}{shown}".replace("[default: ]", "")
     if field.is_required():
-        return name, Annotated[str, typer.Option(help=help_text, show_default=False)], ...
-    return name, Annotated[str | None, typer.Option(help=help_text, show_default=False)], None
+        option = typer.Option(help=field.description, show_default=False)
+        return name, Annotated[str, option], ...
+    default = field.get_default(call_default_factory=True)
+    shown = ",".join(f"{k}={v}" for k, v in default.items()) if isinstance(default, dict) else default
+    option = typer.Option(help=field.description, show_default=str(shown) if shown else False)
+    return name, Annotated[str | None, option], None
 
 
 for _system in SYSTEMS.values():
