@@ -295,6 +295,7 @@ class Hub:
                 auth=auth,
                 private_networks=self.settings.private_networks,
                 ca_bundle=getattr(settings, "ca_bundle", None),
+                client_certificate=getattr(settings, "client_certificate", None),
                 proxy=getattr(settings, "proxy", None),
             ) as http:
                 zone = ZoneInfo(str(getattr(settings, "zone", connector.zone)))

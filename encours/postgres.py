@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,7 @@ import psycopg
 from psycopg import sql
 
 from encours.home import make_folder, write_private
+from encours.processes import wait_until_ended
 from encours.serveruser import ServerUser, current_or_own
 from receivables.errors import Misconfigured, Transient
 
@@ -120,6 +121,8 @@ class Postgres:
             if self._process is not None:
                 self._process.wait()
                 self._process = None
+            if self.socket_folder != self.folder and self.socket_folder.is_dir():
+                self.socket_folder.rmdir()
 
     def running(self) -> bool:
         """Whether the server takes connections."""
@@ -298,14 +301,10 @@ def _nothing() -> Iterator[None]:
 def _end(postmaster: psutil.Process) -> None:
     """Fast shutdown, then immediate: PostgreSQL documentation, 18.5 Shutting Down the Server."""
     for order in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-        try:
+        with suppress(psutil.NoSuchProcess):
             postmaster.send_signal(order)
-            postmaster.wait(STOP_SECONDS)
-        except psutil.NoSuchProcess:
+        if not wait_until_ended({postmaster}, STOP_SECONDS):
             return
-        except psutil.TimeoutExpired:
-            continue
-        return
 
 
 def _wheel_programs() -> Path:

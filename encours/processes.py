@@ -68,19 +68,13 @@ class Processes:
     def stop(self) -> None:
         """Ends all that was started here or left behind by a killed start, children included."""
         leaders = [started for started, _ in self._started] + self._left_behind()
-        everybody = {member for leader in leaders for member in _members(leader)}
+        everybody = {member for leader in leaders for member in self._members(leader)}
         _signal(everybody, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
-        while everybody and time.monotonic() < deadline:
-            for _, process in self._started:
-                process.poll()  # so that it does not stay as a zombie
-            everybody |= {child for member in everybody for child in _children(member)}
-            everybody = {member for member in everybody if _lives(member)}
-            time.sleep(0.05)
-        _signal(everybody, signal.SIGKILL)
+        alive = wait_until_ended(everybody, GRACE_SECONDS)
+        _signal(alive | {child for member in alive for child in _children(member)}, signal.SIGKILL)
+        wait_until_ended(alive, GRACE_SECONDS)
         for _, process in self._started:
             process.wait()
-        psutil.wait_procs(everybody, timeout=1)
         self._started = []
         self._write([])
 
@@ -106,6 +100,15 @@ def _members(leader: Started) -> set[psutil.Process]:
             return set()
     members = {one for one in psutil.process_iter() if _session(one.pid) == leader.pid}
     return members | {child for member in members for child in _children(member)}
+
+
+def wait_until_ended(processes: set[psutil.Process], seconds: float) -> set[psutil.Process]:
+    """Waits until all have ended, whoever their parents are; gives those that have not within the seconds."""
+    deadline = time.monotonic() + seconds
+    alive = processes
+    while (alive := {process for process in alive if _lives(process)}) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return alive
 
 
 def _session(pid: int) -> int | None:

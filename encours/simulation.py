@@ -19,9 +19,10 @@ from encours.hub import Hub, NewCredential
 from encours.processes import Processes
 from encours.settings import SANDBOX
 from identity.secret import Secret
-from receivables.errors import Transient
+from receivables.errors import Misconfigured, Transient
 
 FIRST_PORT = 18100
+LAST_PORT = 65535
 LOOPBACK = "127.0.0.1"
 
 
@@ -83,8 +84,10 @@ def connect(hub: Hub, tenants: Mapping[str, Any]) -> list[str]:
 def free_port(wanted: int, *, together: int = 1) -> int:
     """The wanted port of this machine, or the next one that is free with `together - 1` ports after it."""
     port = wanted
-    while not all(_is_free(port + n) for n in range(together)):
+    while port + together - 1 <= LAST_PORT and not all(_is_free(port + n) for n in range(together)):
         port += together
+    if port + together - 1 > LAST_PORT:
+        raise Misconfigured(f"No port from {wanted} on is free. Name another one: --port 8080")
     return port
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -157,7 +157,7 @@ class _Reading:
         self._read_customers(self._run.unknown_customers())
         self._report(Step("control totals", 1, 1, self.rows))
         after = self._system.totals(self._access, self._run.accounts())
-        if _closings(before) != _closings(after):
+        if _moved(before, after):
             raise Moved(
                 f"{self._run.opened.connector}: the books moved while we read. "
                 "The last publication stays; the next run tries again."
@@ -299,12 +299,20 @@ def meaning(system: System, settings: Any) -> int:
     return int.from_bytes(hashlib.sha256(told.encode()).digest()[:8])
 
 
-def _closings(totals: Sequence[ControlTotal]) -> dict[tuple[str | None, ...], tuple[Decimal, int | None]]:
+def _moved(before: Sequence[ControlTotal], after: Sequence[ControlTotal]) -> bool:
+    """Whether an account that was asked for both times has another balance; a first load finds more accounts."""
+    asked = {(t.entity, t.account) for t in before} & {(t.entity, t.account) for t in after}
+    return _closings(before, asked) != _closings(after, asked)
+
+
+def _closings(
+    totals: Sequence[ControlTotal], asked: Container[tuple[str, str]]
+) -> dict[tuple[str | None, ...], tuple[Decimal, int | None]]:
     """What must stand still: amounts and counts by place; totals of nothing say nothing."""
     return {
         (t.entity, t.account, t.basis, t.currency, t.customer, t.as_of): (Decimal(t.closing), t.items)
         for t in totals
-        if Decimal(t.closing) or t.items
+        if (t.entity, t.account) in asked and (Decimal(t.closing) or t.items)
     }
 
 

@@ -71,7 +71,7 @@ where published.digest <> excluded.digest;
 insert into receivables.bookmark as published (tenant_id, connector_id, name, value, run_id)
 select %(tenant_id)s, %(connector_id)s, bookmark, max(reached), %(run_id)s
 from receivables.page
-where run_id = %(run_id)s and last and bookmark is not null and reached is not null
+where run_id = %(run_id)s and bookmark is not null and reached is not null
 group by bookmark
 on conflict (tenant_id, connector_id, name) do update set value = excluded.value, run_id = excluded.run_id
 where published.value is distinct from excluded.value;

@@ -131,9 +131,9 @@ class Run:
     ) -> None:
         """Stages one page in one transaction.
 
-        `digests` are (native key, 16-byte digest) of the raw rows that became records: by the key the digest
-        of before is replaced, so that a row that changes back is seen. Raises Rejected, after keeping the
-        rejects, when the page has rows and every one of them was set aside.
+        `digests` are (native key, 16-byte digest) of the raw rows that became records, and of those set aside
+        one that no row has: by the key the digest of before is replaced, so that a row that changes back is
+        seen. Raises Rejected, after keeping the rejects, when the page has rows and every one was set aside.
         """
         self._staging.add(slice_, page, adapted.records, digests, rejects)
         self._compared = None
@@ -195,8 +195,9 @@ class Run:
     def publish(self, also: Also = nothing_else, *, unproven: bool = False) -> Publication:
         """Makes the run's rows the published ones, in one transaction with everything that depends on it.
 
-        Raises Conflict, and publishes nothing, unless the tie-out after the last page is equal or within and
-        no row of what is owed was set aside. `unproven` is for systems that offer no control totals.
+        Raises Conflict, and publishes nothing, unless every slice that was begun came to its end, the tie-out
+        after the last page is equal or within, and no row of what is owed was set aside. `unproven` is for
+        systems that offer no control totals.
         """
         self._gate(unproven=unproven)
         self._staging.settle()
@@ -237,6 +238,9 @@ class Run:
         who = f"{self.opened.connector}, run {self.opened.number}"
         if self._compared is None and not unproven:
             raise Conflict(f"{who}: rows were staged after the last tie-out, or there was none.")
+        unfinished = self._connection.execute(SQL["unfinished"], self._scope).fetchall()
+        if unfinished:
+            raise Conflict(f"{who}: {unfinished[0][0]} has not been read to its end.")
         if any(line.status == "different" for line in self._compared or ()):
             raise Conflict(f"{who}: the books differ. See: encours tie-out {self.opened.connector}")
         if self.holding_rejects():

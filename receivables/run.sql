@@ -103,6 +103,10 @@ select stream, key, code, field, message from receivables.staged_reject
 where run_id = %(run_id)s and stream <> all(%(harmless)s)
 order by seq limit 20;
 
+-- name: unfinished
+-- Slices of which pages are staged, but not the last.
+select slice from receivables.page where run_id = %(run_id)s group by slice having not bool_or(last) order by slice;
+
 -- name: keep_total
 -- One control total of this run, from the ERP or ours.
 insert into receivables.control_total

@@ -56,7 +56,9 @@ def show(key: Key, *, as_json: Json = False) -> None:
     if as_json:
         print_json({"connector": connector, "credential": credential})
         return
-    rows = [(name, str(value)) for name, value in connector.settings.items()]
+    rows = [
+        (name, _text(value)) for name, value in connector.settings.items() if value not in (None, "", [], {})
+    ]
     rows += [("schedule", f"{connector.schedule} ({connector.zone})"), ("state", connector.state)]
     rows += [("credential", _shown(credential))]
     print_table(["SETTING", "VALUE"], rows)
@@ -148,6 +150,13 @@ def apply(
     stdout().print(f"{len(changes)} changes{' would be made' if dry_run else ' made'}.")
 
 
+def _text(value: Any) -> str:
+    """A setting as it is typed: lists with commas, tables as name=value."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={kind}" for name, kind in value.items())
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
 def _shown(credential: Description | None) -> str:
     """What may be shown of a credential: who signs in, since when, never the secret."""
     if credential is None:
@@ -221,8 +230,7 @@ def _option(name: str, field: pydantic.fields.FieldInfo) -> tuple[str, Any, Any]
         option = typer.Option(help=field.description, show_default=False)
         return name, Annotated[str, option], ...
     default = field.get_default(call_default_factory=True)
-    shown = ",".join(f"{k}={v}" for k, v in default.items()) if isinstance(default, dict) else default
-    option = typer.Option(help=field.description, show_default=str(shown) if shown else False)
+    option = typer.Option(help=field.description, show_default=_text(default) if default else False)
     return name, Annotated[str | None, option], None
 
 

@@ -227,7 +227,7 @@ def test_an_answer_that_drips_ends_at_the_total_time() -> None:
 @pytest.mark.parametrize(
     "address",
     ["169.254.169.254", "fe80::1", "fd00:ec2::254", "100.100.100.200", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe",
-     "0.0.0.0", "::", "224.0.0.1"],
+     "0.0.0.0", "::", "224.0.0.1"],  # noqa: S104
 )  # fmt: skip
 def test_metadata_and_link_local_addresses_are_never_reached(address: str) -> None:
     everything = [ip_network("0.0.0.0/0"), ip_network("::/0")]
@@ -253,7 +253,7 @@ def test_plain_http_only_in_private_networks() -> None:
 
 def test_the_address_is_checked_when_connecting() -> None:
     with serving(lambda _p, _h: Reply()) as server, session(server.url, SIGNED, private_networks=()) as http:
-        with pytest.raises(Misconfigured, match="127.0.0.1, a private address"):
+        with pytest.raises(Misconfigured, match=r"127\.0\.0\.1, a private address"):
             http.get(f"{server.url}/x", stream="s")
         assert server.asked == []
 

@@ -32,7 +32,7 @@ from tests.connectors.conftest import Reply, serving, session
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "sap-odata"
 QUERY = Query("Things", ("Key",), "Key ge 'a'", ("Key",))
-ROWS = [{"__metadata": {"uri": f"u{n}"}, "Key": str(n)} for n in range(10)]
+ROWS: list[dict[str, object]] = [{"__metadata": {"uri": f"u{n}"}, "Key": str(n)} for n in range(10)]
 
 
 def listed(rows: list[dict[str, object]], count: object = None, following: str | None = None) -> Reply:
@@ -111,14 +111,14 @@ def test_an_empty_list_ends() -> None:
 
 
 def test_without_a_count_a_full_page_is_a_warning_and_asked_after() -> None:
-    pages, asked = read_all(lambda q, r: listed(ROWS[:8][int(q.get("$skip", "0")) :][:4]))
+    pages, asked = read_all(lambda q, _: listed(ROWS[:8][int(q.get("$skip", "0")) :][:4]))
     assert keys(pages) == [str(n) for n in range(8)]
     assert [bool(page.warnings) for page in pages] == [True, True, False]
     assert len(asked) == 3
 
 
 def test_a_short_page_is_no_end() -> None:
-    message = refused(Rejected, lambda q, r: listed(ROWS[:2], 10))
+    message = refused(Rejected, lambda *_: listed(ROWS[:2], 10))
     assert "ends at row 2 of 10" in message
     assert "page_size" in message
 
@@ -158,12 +158,12 @@ def test_links_that_lead_elsewhere_are_not_followed(link: str, words: str) -> No
 
 
 def test_the_same_page_for_ever_is_refused() -> None:
-    assert "already read" in refused(Rejected, lambda q, r: listed(ROWS[:2], 10, f"{r}/Things?$skiptoken=1"))
+    assert "already read" in refused(Rejected, lambda _, r: listed(ROWS[:2], 10, f"{r}/Things?$skiptoken=1"))
     number = iter(range(1000))
-    message = refused(Rejected, lambda q, r: listed(ROWS[:4], 10, f"{r}/Things?$skiptoken={next(number)}"))
+    message = refused(Rejected, lambda _, r: listed(ROWS[:4], 10, f"{r}/Things?$skiptoken={next(number)}"))
     assert "repeats itself" in message
     assert "links to another" in refused(
-        Rejected, lambda q, r: listed([], 10, f"{r}/Things?$skiptoken={next(number)}")
+        Rejected, lambda _, r: listed([], 10, f"{r}/Things?$skiptoken={next(number)}")
     )
 
 
@@ -204,9 +204,12 @@ def test_a_count_is_asked_for_without_rows() -> None:
         with session(server.url) as http:
             assert Service(http, f"{server.url}/S").count(Query("T", (), "A eq 'b c'"), stream="s") == 42
         assert server.asked[0][0] == "/S/T/$count?$filter=A%20eq%20%27b%20c%27"
-    with serving(lambda _p, _h: Reply(b"many")) as server, session(server.url) as http:
-        with pytest.raises(Rejected, match="not a number"):
-            Service(http, f"{server.url}/S").count(Query("T", ()), stream="s")
+    with (
+        serving(lambda _p, _h: Reply(b"many")) as server,
+        session(server.url) as http,
+        pytest.raises(Rejected, match="not a number"),
+    ):
+        Service(http, f"{server.url}/S").count(Query("T", ()), stream="s")
 
 
 LITERAL = re.compile(r"'((?:[^']|'')*)'")

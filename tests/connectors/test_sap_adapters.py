@@ -6,7 +6,6 @@ import json
 from datetime import date
 from typing import Any
 
-import msgspec
 import pytest
 from pydantic import ValidationError
 
@@ -21,7 +20,11 @@ from receivables.errors import Unreadable
 from receivables.records import ControlAccount, Customer, Document, OpenItem
 
 TODAY = date(2026, 11, 24)
-BASE = {"base_url": "https://sap.example.com", "company_codes": "1010"}
+BASE: dict[str, Any] = {"base_url": "https://sap.example.com", "company_codes": "1010"}
+
+
+def made(**values: Any) -> Settings:
+    return Settings.model_validate({**BASE, **values})
 
 
 def row(**values: Any) -> bytes:
@@ -38,7 +41,7 @@ def row(**values: Any) -> bytes:
 
 
 def adapt(*rows: bytes, **settings: Any) -> tuple[list[Any], list[Unreadable]]:
-    adapted = Items(Settings(**{**BASE, **settings}), TODAY)(rows)
+    adapted = Items(made(**settings), TODAY)(rows)
     return adapted.records, [error for _, error in adapted.unreadable]
 
 
@@ -98,7 +101,7 @@ def test_settings_say_what_types_and_special_ledgers_mean() -> None:
     "values", [{"AccountingDocumentCategory": c} for c in "DMSVWZ"] + [{"SpecialGLCode": "F"}]
 )
 def test_what_is_not_posted_is_left_out_and_still_remembered(values: dict[str, str]) -> None:
-    adapted = Items(Settings(**BASE), TODAY)([row(**values)])
+    adapted = Items(made(), TODAY)([row(**values)])
     assert (adapted.records, adapted.unreadable) == ([], [])
     assert adapted.keys == [(0, b"1010/2026/0100000012/001")]
 
@@ -143,8 +146,10 @@ def test_references() -> None:
         ({"AmountInTransactionCurrency": 600.0}, "field_type", "AmountInTransactionCurrency"),
         ({"GLAccount": None}, "field_type", "GLAccount"),
         ({"Customer": "1\u0000"}, "key_character", "Customer"),
-        ({"PostingDate": None}, "day_missing", "PostingDate"),
+        ({"PostingDate": None}, "field_type", "PostingDate"),
         ({"PostingDate": "/Date(0)/"}, "day_range", "PostingDate"),
+        ({"PaymentMethod": "\ud800"}, "text_character", "PaymentMethod"),
+        ({"DunningBlockingReason": "\u0000"}, "text_character", "DunningBlockingReason"),
     ],
 )  # fmt: skip
 def test_rows_that_are_set_aside(values: dict[str, Any], code: str, field: str) -> None:
@@ -168,9 +173,7 @@ def test_an_item_twice_on_a_page_is_set_aside_once() -> None:
 
 
 def test_short_items_show_what_may_change() -> None:
-    (swept,) = ShortItems(Settings(**BASE), TODAY)(
-        [row(DunningLevel="2", NetDueDate="/Date(1771027200000)/")]
-    ).records
+    (swept,) = ShortItems(made(), TODAY)([row(DunningLevel="2", NetDueDate="/Date(1771027200000)/")]).records
     item = one(OpenItem, row(DunningLevel="2", NetDueDate="/Date(1771027200000)/"))
     assert {name: getattr(swept, name) for name in swept.__struct_fields__} == {
         name: getattr(item, name) for name in swept.__struct_fields__
@@ -200,6 +203,15 @@ def test_a_customers_bad_text_leaves_it_empty_and_a_reject() -> None:
     ((_, error),) = adapted.unreadable
     assert (error.code, error.field, error.key) == ("text_character", "VATRegistration", "1010/0010100001")
     assert adapted.keys == []
+
+
+def test_an_address_whose_validity_cannot_be_read_is_not_used() -> None:
+    row_ = json.loads(joined())
+    row_["A_BusinessPartnerAddress"]["ValidityEndDate"] = "2026-02-30"
+    adapted = Customers()([json.dumps(row_).encode()])
+    assert next(record for record in adapted.records if isinstance(record, Customer)).country is None
+    ((_, error),) = adapted.unreadable
+    assert (error.code, error.field) == ("day_form", "ValidityEndDate")
 
 
 @pytest.mark.parametrize(
@@ -242,29 +254,35 @@ def test_settings_that_are_wrong_name_their_field_and_hide_what_was_typed(
     settings: dict[str, str], field: str
 ) -> None:
     with pytest.raises(ValidationError) as refused:
-        Settings(**{**BASE, **settings})
+        made(**settings)
     assert refused.value.errors()[0]["loc"][0] == field
     assert "secret" not in str(refused.value)
 
 
 def test_settings_are_read_from_text_and_survive_storing() -> None:
-    made = Settings(**BASE, control_accounts="1010/0012130000,21190000", sap_client="100", history_months="3")
-    assert made.extra_accounts() == {("1010", "12130000"), ("1010", "21190000")}
-    assert Settings(**msgspec.json.decode(json.dumps(made.model_dump(mode="json")))) == made
+    chosen = made(control_accounts="1010/0012130000,21190000", sap_client="100", history_months="3")
+    assert chosen.extra_accounts() == {("1010", "12130000"), ("1010", "21190000")}
+    assert Settings.model_validate(json.loads(json.dumps(chosen.model_dump(mode="json")))) == chosen
     assert all(field.description for field in Settings.model_fields.values())
 
 
 def test_meaning_changes_with_what_changes_the_rows_and_with_nothing_else() -> None:
-    plain = Settings(**BASE).meaning()
-    for changed in (
+    plain = made().meaning()
+    changes: list[dict[str, Any]] = [
         {"sap_client": "200"},
         {"history_months": 1},
         {"document_kinds": "RV=journal"},
         {"zone": "Asia/Tokyo"},
-    ):
-        assert Settings(**{**BASE, **changed}).meaning() != plain
-    for same in ({"page_size": 100}, {"max_parallel": 1}, {"proxy": "http://proxy.example:3128"}):
-        assert Settings(**{**BASE, **same}).meaning() == plain
+    ]
+    for changed in changes:
+        assert made(**changed).meaning() != plain
+    others: list[dict[str, Any]] = [
+        {"page_size": 100},
+        {"max_parallel": 1},
+        {"proxy": "http://proxy.example:3128"},
+    ]
+    for same in others:
+        assert made(**same).meaning() == plain
 
 
 def test_periods_and_months() -> None:
@@ -278,6 +296,6 @@ def test_periods_and_months() -> None:
 
 def test_the_system_is_listed() -> None:
     system = SYSTEMS["sap_s4hana"]
-    settings = system.Settings(**BASE, sap_client="100")
+    settings = system.Settings.model_validate({**BASE, "sap_client": "100"})
     assert system.erp(settings) == ("sap_s4hana https://sap.example.com:443", 2)
     assert system.origin(settings) == "https://sap.example.com:443"

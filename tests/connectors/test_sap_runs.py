@@ -256,9 +256,11 @@ def test_a_company_code_without_rights_is_misconfigured(busy: Erp) -> None:
 
 
 def test_a_company_code_that_does_not_exist_is_misconfigured(quiet: dict[str, Erp]) -> None:
-    with access_to(quiet["acme"], company_codes=["1010", "9999"]) as access:
-        with pytest.raises(Misconfigured, match="company code 9999 shows no company data"):
-            SYSTEM.totals(access, [])
+    with (
+        access_to(quiet["acme"], company_codes=["1010", "9999"]) as access,
+        pytest.raises(Misconfigured, match="company code 9999 shows no company data"),
+    ):
+        SYSTEM.totals(access, [])
 
 
 def test_a_page_of_nothing_ends_nothing(quiet: dict[str, Erp]) -> None:

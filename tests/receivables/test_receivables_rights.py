@@ -25,7 +25,7 @@ STAGING = {
 READ = {"SELECT"}
 ADD = READ | {"INSERT"}
 CHANGE = ADD | {"UPDATE"}
-ALL = CHANGE | {"DELETE", "TRUNCATE"}
+ALL = CHANGE | {"DELETE"}
 ADDED_TO = {"control_total", "tie_out", "publication"}  # and history: proof is never changed
 
 TABLES = """

@@ -138,6 +138,10 @@ def test_rejects_of_items_hold_and_close_when_the_row_is_read_well(office: Any, 
     office.load(make.item("1"), make.item("12"))
     assert office.store.rejects(1, 1, "acme-s4") == []
     assert office.sql("select state, times from receivables.reject") == [("replayed", 2)]
+    with office.run() as run:
+        make.stage(run, make.item("1"), rows=[b"1", b"2"], rejects=[make.reject()])
+        run.fail("the row is back")
+    assert office.sql("select state, times from receivables.reject") == [("open", 3)]
 
 
 def test_rejects_of_customers_stay_open_until_their_row_is_read_well(office: Any, make: Any) -> None:

@@ -114,6 +114,10 @@ def test_unknown_customer_is_published_incomplete_then_completed(office: Any, ma
         run.tie_out([make.total("1010", "12100000", "600.00")], {})
         run.publish()
     assert office.sql("select number, name, incomplete from receivables.customer") == [("4711", None, True)]
+    with office.run() as run:
+        make.stage(run, make.item("2", customer="4711"))
+        assert run.unknown_customers() == [("1010", "4711")]
+        run.moving()
     office.load(
         Customer(number="4711", entity="1010", printed="4711", name="Tanaka 田中"),
         make.item("2", customer="4711"),
@@ -203,6 +207,9 @@ def test_publishing_takes_a_tie_out_after_the_last_page(office: Any, make: Any) 
     with office.run() as run:
         make.stage(run, make.item(), last=False)
         with pytest.raises(Conflict, match="after the last tie-out"):
+            run.publish()
+        run.tie_out([make.total("1010", "12100000", "600.00")], {})
+        with pytest.raises(Conflict, match=r"open_items/1010/2026-01 has not been read to its end"):
             run.publish()
         run.tie_out([make.total("1010", "12100000", "600.00")], {})
         make.stage(run, make.item("2", original="1.00"), number=1)

@@ -74,6 +74,12 @@ def test_an_account_without_a_total_is_different_and_named(office: Any, make: An
     assert lines[1].explanation == "The ERP gives no total for this account."
 
 
+def test_an_account_whose_items_cancel_still_needs_a_total(office: Any, make: Any) -> None:
+    items = [make.item("1", original="5.00"), make.item("2", original="-5.00")]
+    lines = compare(office, make, items, [make.total("1020", "12100000", "0")])
+    assert verdicts(lines) == [("12100000", None, "different", "0.00"), ("12100000", None, "equal", "0")]
+
+
 def test_no_totals_at_all_prove_nothing(office: Any, make: Any) -> None:
     with office.run() as run:
         make.stage(run, make.item())
@@ -148,12 +154,10 @@ def test_document_currency_is_compared_where_the_erp_gives_it(office: Any, make:
 def test_published_rows_are_overlaid_with_what_is_staged(office: Any, make: Any) -> None:
     office.load(make.item("1"), make.item("2", original="50.00"))
     with office.run() as run:
-        make.stage(
-            run, make.item("2", original="50.00", cleared_on="2026-11-20"), make.item("3", original="7.00")
-        )
-        assert verdicts(run.tie_out([make.total("1010", "12100000", "607.00")], {})) == [
-            ("12100000", None, "equal", "0.00")
-        ]
+        paid = make.item("2", original="50.00", cleared_on="2026-11-20")
+        make.stage(run, make.item("1", text="changed"), paid, make.item("3", original="7.00"))
+        lines = run.tie_out([make.total("1010", "12100000", "607.00", items=2)], {})
+        assert verdicts(lines) == [("12100000", None, "equal", "0.00")]
         assert run.our_documents("1010", "12100000", "EUR", None, date(2026, 11, 30)) == [
             ("1/2026", "600.00"), ("3/2026", "7.00"),
         ]  # fmt: skip
@@ -204,6 +208,7 @@ def test_the_sweep_finds_what_changed_without_a_trace(office: Any, make: Any) ->
     office.load(
         make.item("1"), make.item("2"), make.item("3"), make.item("4", cleared_on="2026-11-01"), make.item("5"),
         make.item("6", entity="1020"),
+        make.item("7", dunning_level="1"),
     )  # fmt: skip
     with office.run(sweep=True) as run:
         make.stage(run, make.item("3", dunning_level="1"), slice_="changed")
@@ -212,8 +217,9 @@ def test_the_sweep_finds_what_changed_without_a_trace(office: Any, make: Any) ->
             swept("2", due_on="2026-05-01"),
             swept("3", dunning_level="1"),
             swept("4"),
+            swept("7", dunning_level="2"),
             swept("9"),
         ]
         make.stage(run, *shown, slice_="sweep/1010", stream="sweep")
-        assert run.to_read_again() == [("1010", "2026", "2"), ("1010", "2026", "4"), ("1010", "2026", "9")]
+        assert run.to_read_again() == [("1010", "2026", number) for number in ("2", "4", "7", "9")]
         assert run.suspects == 1  # 5; 6 is of an entity that was not swept

@@ -180,12 +180,22 @@ class _General:
                 yield from source.read(self.access, any_of(name, group), stream=STREAM)
 
     def _valid(self, address: fields.Address) -> bool:
-        """Whether the address is valid on the run's day; 9999-12-31 means without end."""
+        """Whether the address is valid on the run's day."""
         today = self.access.now.astimezone(self.access.zone).date().isoformat()
-        start, end = address.validity_start_date, address.validity_end_date
-        return (not start or day_of(start, "ValidityStartDate") <= today) and (
-            not end or today <= day_of(end, "ValidityEndDate")
-        )
+        try:
+            start, end = _validity(address)
+        except Unreadable:
+            return True  # kept, so that the adapter sets it aside
+        return start <= today <= end
+
+
+def _validity(address: fields.Address) -> tuple[str, str]:
+    """First and last day of an address; 9999-12-31 means without end."""
+    start, end = address.validity_start_date, address.validity_end_date
+    return (
+        day_of(start, "ValidityStartDate") if start else date.min.isoformat(),
+        day_of(end, "ValidityEndDate") if end else date.max.isoformat(),
+    )
 
 
 # -- adapting ----------------------------------------------------------------------------------------------
@@ -237,14 +247,17 @@ def _customer(joined: Joined, faults: list[Unreadable]) -> Customer:
     name = (general.customer_full_name or general.customer_name) if general else None
     if general and general.customer_name:
         name = general.customer_name
-    country = joined.address.country if joined.address else None
+    address = joined.address
+    if address and _or_none(lambda a, _: _validity(a), address, "ValidityEndDate", faults) is None:
+        address = None
+    country = text(address.country, "Country") if address else None
     vat = text(general.vat_registration, "VATRegistration") if general else None
     return Customer(
         number=canonical(company.customer, "Customer"),
         entity=key(company.company_code, "CompanyCode"),
         printed=company.customer,
         name=text(name or (partner.business_partner_full_name if partner else None), "CustomerName"),
-        country=country or None,
+        country=country,
         vat_id=vat,
         registration_id=siren(joined) if country == "FR" else None,
         payer=number(company.alternative_payer_account, "AlternativePayerAccount"),
@@ -260,7 +273,7 @@ def _customer(joined: Joined, faults: list[Unreadable]) -> Customer:
 
 
 def _or_none(
-    check: Callable[[Any, str], Value], value: str | None, name: str, faults: list[Unreadable]
+    check: Callable[[Any, str], Value], value: object, name: str, faults: list[Unreadable]
 ) -> Value | None:
     """The checked value; a fault is kept and leaves None."""
     try:

@@ -91,7 +91,7 @@ class CompanyCodes:
                 entity = LegalEntity(
                     code=code,
                     name=text_or_none(row.company_code_name, "CompanyCodeName") or code,
-                    country=row.country or None,
+                    country=text_or_none(row.country, "Country"),
                     currency=currency(row.currency, "Currency"),
                     vat_id=text_or_none(row.vat_registration, "VATRegistration"),
                 )

@@ -17,7 +17,7 @@ from connectors.kit.stream import Adapted, Row
 from connectors.systems.sap_s4hana.fields import Item, ItemKey
 from connectors.systems.sap_s4hana.settings import Settings
 from receivables.errors import Unreadable
-from receivables.money import exponent
+from receivables.money import currency, exponent
 from receivables.records import ControlAccount, Document, OpenItem, Record, Swept
 from receivables.values import amount, key, text_or_none
 
@@ -42,6 +42,7 @@ class _Adapter:
         self._days = PrintedDays(today)
         self._special = settings.special_gl_kinds
         self._kinds = settings.document_kinds
+        self._currencies: set[tuple[str, str]] = set()
         self._numbers: dict[str, str] = {}  # accounts and customers come again and again
 
     def _adapt(
@@ -69,15 +70,13 @@ class _Adapter:
 
     def _amounts(self, item: ItemKey) -> tuple[str, str]:
         """The checked amounts in document and company currency."""
-        currency, of_company = item.transaction_currency, item.company_code_currency
-        original = amount(item.amount_in_transaction_currency, currency, "AmountInTransactionCurrency")
+        of, of_company = item.transaction_currency, item.company_code_currency
+        if (of, of_company) not in self._currencies:
+            _printable(of, "TransactionCurrency")
+            _printable(of_company, "CompanyCodeCurrency")
+            self._currencies.add((of, of_company))
+        original = amount(item.amount_in_transaction_currency, of, "AmountInTransactionCurrency")
         company = amount(item.amount_in_company_code_currency, of_company, "AmountInCompanyCodeCurrency")
-        if exponent(currency) > SCALE or exponent(of_company) > SCALE:
-            raise Unreadable(
-                "currency_scale",
-                "TransactionCurrency",
-                f"{currency} has more decimals than the service prints.",
-            )
         negative = original[0] == "-"
         code = item.debit_credit_code
         if (code == "S" and negative) or (code == "H" and not negative and original.strip("0.")):
@@ -132,7 +131,8 @@ class Items(_Adapter):
         clears = item.clearing_accounting_document
         if clears:
             cleared_on = self._days(item.clearing_date, "ClearingDate")
-            clearing = f"{canonical(clears, 'ClearingAccountingDocument')}/{item.clearing_doc_fiscal_year}"
+            year = key(item.clearing_doc_fiscal_year, "ClearingDocFiscalYear")
+            clearing = f"{canonical(clears, 'ClearingAccountingDocument')}/{year}"
         level = item.dunning_level
         return OpenItem(
             canonical(item.accounting_document, "AccountingDocument"),
@@ -150,11 +150,11 @@ class Items(_Adapter):
             self._days(item.posting_date, "PostingDate"),
             self._days.or_none(item.net_due_date, "NetDueDate"),
             cleared_on,
-            item.payment_method or None,
+            text_or_none(item.payment_method, "PaymentMethod"),
             text_or_none(item.payment_reference, "PaymentReference"),
-            item.payment_blocking_reason or None,
-            level if level and level != "0" else None,
-            item.dunning_blocking_reason or None,
+            text_or_none(item.payment_blocking_reason, "PaymentBlockingReason"),
+            text_or_none(level, "DunningLevel") if level != "0" else None,
+            text_or_none(item.dunning_blocking_reason, "DunningBlockingReason"),
             clearing,
             text_or_none(item.assignment_reference, "AssignmentReference"),
             text_or_none(item.document_item_text, "DocumentItemText"),
@@ -178,11 +178,14 @@ class Items(_Adapter):
         reversal_of = related = None
         if item.is_reversal and item.reverse_document:
             reversed_number = canonical(item.reverse_document, "ReverseDocument")
-            reversal_of = f"{reversed_number}/{item.reverse_document_fiscal_year}"
+            year = key(item.reverse_document_fiscal_year, "ReverseDocumentFiscalYear")
+            reversal_of = f"{reversed_number}/{year}"
         refers = item.invoice_reference
         if refers and len(refers) > 1:  # one letter (V) is a rule for the due date, not a number
             number = canonical(refers, "InvoiceReference")
-            related = f"{number}/{item.invoice_reference_fiscal_year}/{item.invoice_item_reference}"
+            year = key(item.invoice_reference_fiscal_year, "InvoiceReferenceFiscalYear")
+            place = canonical(item.invoice_item_reference or "", "InvoiceItemReference")
+            related = f"{number}/{year}/{place}"
         return Document(
             made.number,
             made.entity,
@@ -228,9 +231,18 @@ class ShortItems(_Adapter):
                 original,
                 company,
                 self._days.or_none(item.net_due_date, "NetDueDate"),
-                level if level and level != "0" else None,
+                text_or_none(level, "DunningLevel") if level != "0" else None,
             )
         )
+
+
+def _printable(code: str, field: str) -> str:
+    """The currency, if the service can print its amounts exactly."""
+    if exponent(currency(code, field)) > SCALE:
+        raise Unreadable(
+            "currency_scale", field, f"{field} {code} has more decimals than the service prints."
+        )
+    return code
 
 
 def _note(name: bytes, seen: set[bytes]) -> None:

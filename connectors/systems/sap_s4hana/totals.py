@@ -136,8 +136,9 @@ def _balances(access: Access, code: str, accounts: Iterable[str], as_of: date) -
     for row in rows:
         account = _number(access, row.gl_account)
         if row.company_code == code and account in wanted:
+            currency = row.company_code_currency
             closing = row.ending_balance_amt_in_co_code_crcy
-            sums[account, row.company_code_currency] += _exact(access, closing, row.company_code_currency)
+            sums[account, currency] += _exact(access, closing, currency, "EndingBalanceAmtInCoCodeCrcy")
     return [
         _total((code, account, "company", of), as_of, closing, None)
         for (account, of), closing in sums.items()
@@ -186,11 +187,21 @@ def _summed(
         account = _number(access, row.gl_account)
         if row.company_code != code or account not in wanted:
             continue
-        document = _exact(access, row.amount_in_transaction_currency, row.transaction_currency)
-        company = _exact(access, row.amount_in_company_code_currency, row.company_code_currency)
+        document = _exact(
+            access,
+            row.amount_in_transaction_currency,
+            row.transaction_currency,
+            "AmountInTransactionCurrency",
+        )
+        company = _exact(
+            access,
+            row.amount_in_company_code_currency,
+            row.company_code_currency,
+            "AmountInCompanyCodeCurrency",
+        )
         parts: list[str | None] = [None]
         if isinstance(row, fields.LedgerCustomer):
-            parts.append(_number(access, row.customer) if row.customer else "")
+            parts.append(_number(access, row.customer, "Customer") if row.customer else "")
         for customer in parts:
             sums[account, "document", row.transaction_currency, customer] += document
             sums[account, "company", row.company_code_currency, customer] += company
@@ -218,16 +229,16 @@ def forms(number: str) -> tuple[str, ...]:
     return (number, number.zfill(WIDTH)) if number.isdigit() and len(number) < WIDTH else (number,)
 
 
-def _number(access: Access, printed: str) -> str:
+def _number(access: Access, printed: str, field: str = "GLAccount") -> str:
     try:
-        return canonical(printed, "GLAccount")
+        return canonical(printed, field)
     except Unreadable as error:
         raise Rejected(f"{access.http.connector}, {STREAM}: {error}") from error
 
 
-def _exact(access: Access, value: str, currency: str) -> Decimal:
+def _exact(access: Access, value: str, currency: str, field: str) -> Decimal:
     try:
-        return Decimal(amount(value, currency, f"an amount in {currency}"))
+        return Decimal(amount(value, currency, field))
     except Unreadable as error:
         raise Rejected(f"{access.http.connector}, {STREAM}: {error}") from error
 

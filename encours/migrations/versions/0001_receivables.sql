@@ -485,7 +485,7 @@ grant insert on receivables.control_total, receivables.tie_out, receivables.publ
     receivables.legal_entity_history, receivables.control_account_history, receivables.customer_history,
     receivables.document_history, receivables.open_item_history to encours_app;
 
-grant select, insert, update, delete, truncate on receivables.staged_run, receivables.page,
+grant select, insert, update, delete on receivables.staged_run, receivables.page,
     receivables.staged_control_total, receivables.staged_reject, receivables.staged_raw_digest,
     receivables.staged_legal_entity, receivables.staged_control_account, receivables.staged_customer,
     receivables.staged_document, receivables.staged_open_item, receivables.staged_swept to encours_app;
