@@ -46,6 +46,10 @@ select set_config('work_mem', '64MB', false), set_config('jit', 'off', false),
 -- One run per connector: held by the run's own connection until it closes.
 select pg_try_advisory_lock(hashtext('receivables.connector'), %(connector_id)s);
 
+-- name: unlock
+-- All that this connection locked: the connector and the ERP's place.
+select pg_advisory_unlock_all();
+
 -- name: lock_place
 -- One of the places at an ERP, shared by all workers.
 select pg_try_advisory_lock(hashtext('receivables.erp ' || %(erp)s), %(place)s);

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from receivables import staging
@@ -30,6 +31,7 @@ __all__ = ["Publication", "RejectRow", "Run", "Status", "Store", "TieOut", "TieO
 Connect = Callable[[], AbstractContextManager[psycopg.Connection[Any]]]
 WAIT = 30.0  # seconds for a place at the ERP
 PAUSE = 0.25  # seconds between two looks
+GRACE = 1.0  # seconds in which the server notices that a killed run is gone
 
 
 def utc_now() -> datetime:
@@ -93,12 +95,22 @@ class Store:
             opened = self._open(connection, wanted)
             for (stale,) in connection.execute(RUN["stale_staging"], vars(opened)).fetchall():
                 staging.forget(connection, stale)
-            yield Run(connection, opened, self._clock)
+            try:
+                yield Run(connection, opened, self._clock)
+            finally:
+                # Closing alone frees the locks a moment later, when the server notices.
+                if connection.info.transaction_status == TransactionStatus.IDLE:
+                    connection.execute(RUN["unlock"])
 
     def _lock(self, connection: psycopg.Connection[Any], wanted: Wanted) -> None:
-        (locked,) = connection.execute(RUN["lock_connector"], vars(wanted)).fetchone() or (False,)
-        if locked:
-            return
+        until = time.monotonic() + GRACE
+        while True:
+            (locked,) = connection.execute(RUN["lock_connector"], vars(wanted)).fetchone() or (False,)
+            if locked:
+                return
+            if time.monotonic() >= until:
+                break
+            time.sleep(PAUSE)
         with connection.transaction(), connection.cursor() as cursor:
             set_tenant(cursor, wanted.tenant_id)
             since = cursor.execute(RUN["running_since"], vars(wanted)).fetchone()
