@@ -40,9 +40,8 @@ class Step:
 
 
 Report = Callable[[Step], None]
-FAULTY = bytes(
-    16
-)  # the digest kept of a row that was set aside: no row has it, so it is read until it is well
+# The digest kept of a row that was set aside: no row has it, so it is read until it is well.
+FAULTY = bytes(16)
 
 
 @dataclass(frozen=True)
@@ -300,7 +299,7 @@ def meaning(system: System, settings: Any) -> int:
 
 
 def _moved(before: Sequence[ControlTotal], after: Sequence[ControlTotal]) -> bool:
-    """Whether an account that was asked for both times has another balance; a first load finds more accounts."""
+    """Whether an account asked for both times has another balance; a first load finds further accounts."""
     asked = {(t.entity, t.account) for t in before} & {(t.entity, t.account) for t in after}
     return _closings(before, asked) != _closings(after, asked)
 

@@ -1,0 +1,179 @@
+"""The command line as people and scripts use it: real processes, exit codes, JSON, errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.sync.conftest import Erp, Install, Installation, Start
+
+
+@pytest.fixture(scope="module")
+def erp(start: Start) -> Erp:
+    return start("--tenant", "acme", "--items", "120").tenants["acme"]
+
+
+@pytest.fixture(scope="module")
+def installation(install: Install) -> Installation:
+    return install()
+
+
+@pytest.fixture(scope="module")
+def added(installation: Installation, erp: Erp) -> Iterator[str]:
+    """A connector that was added by the command line, its password piped in."""
+    command = [
+        *("connectors", "add", "sap_s4hana", "acme-s4", "--tenant", "acme", "--user", erp.user),
+        *("--base-url", erp.url, "--company-codes", ",".join(erp.company_codes), "--password-stdin"),
+    ]
+    process = installation.started(*command, stdin=subprocess.PIPE)
+    _, complaint = process.communicate(f"{erp.password}\n", timeout=60)
+    assert process.returncode == 0, complaint
+    yield "acme-s4"
+    code, out, _ = installation.command("connectors", "remove", "acme-s4", "--yes")
+    assert (code, out) == (0, "acme-s4 is removed.\n")
+    assert installation.hub.registry.connectors() == []
+    tenant = installation.hub.registry.tenant("acme")
+    assert installation.hub.authority.credentials.descriptions(tenant.tenant_id) == []
+
+
+def test_a_connector_is_tested_synced_and_shown(installation: Installation, erp: Erp, added: str) -> None:
+    erp.well()
+    code, out, complaint = installation.command("connectors", "test", added)
+    assert code == 0, out + complaint
+    assert "FAILED" not in out
+    assert "Control totals" in out
+
+    code, out, complaint = installation.command("sync", added)
+    assert code == 0, complaint
+    assert out.startswith(f"{added}: ")
+    assert ", equal (run " in out
+    assert "accounting items" in complaint  # progress without a terminal: plain lines
+
+    code, out, _ = installation.command("status", "--json")
+    (status,) = json.loads(out)
+    assert (code, status["key"], status["state"], status["rejects"]) == (0, added, "tied_out", 0)
+
+    code, out, _ = installation.command("tie-out", added, "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert report["rows"]
+    assert {row["status"] for row in report["rows"]} == {"equal"}
+
+    code, out, _ = installation.command("connectors", "show", added)
+    assert code == 0
+    assert erp.user in out
+    assert erp.password not in out
+
+
+def test_a_held_run_has_an_exit_code_of_its_own(installation: Installation, erp: Erp, added: str) -> None:
+    erp.well()
+    (did,) = erp.fault("manual_journal", on=True)
+    code, out, _ = installation.command("sync", added)
+    assert code == 3
+    assert "held: the books differ by" in out
+    code, out, _ = installation.command("tie-out", added)
+    assert code == 3
+    assert "no customer: posted to the account" in out
+    assert did["account"] in out
+    erp.well()
+    assert installation.command("sync", added)[0] == 0
+
+
+def test_the_configuration_goes_to_a_file_and_back(
+    installation: Installation, added: str, tmp_path: Path
+) -> None:
+    _, exported, _ = installation.command("connectors", "export")
+    assert set(tomllib.loads(exported)["connectors"]) == {added}
+    file = tmp_path / "connectors.toml"
+    file.write_text(exported.replace("page_size = 1000", "page_size = 500"), encoding="utf-8")
+
+    code, out, _ = installation.command("connectors", "apply", str(file), "--dry-run")
+    assert code == 0
+    assert "settings" in out
+    assert "1 changes would be made." in out
+    assert installation.hub.registry.connector(added).settings["page_size"] == 1000
+
+    assert installation.command("connectors", "apply", str(file))[0] == 0
+    assert installation.hub.registry.connector(added).settings["page_size"] == 500
+
+    file.write_text(exported.replace("page_size = 1000", 'page_size = "many"'), encoding="utf-8")
+    code, _, complaint = installation.command("connectors", "apply", str(file))
+    assert code == 1
+    assert f"{added}: page_size: " in complaint
+    assert installation.hub.registry.connector(added).settings["page_size"] == 500
+
+
+def test_pause_and_resume(installation: Installation, added: str) -> None:
+    assert installation.command("connectors", "pause", added, "--reason", "year-end close")[0] == 0
+    _, out, _ = installation.command("status", "--json")
+    (status,) = json.loads(out)
+    assert status["state"] == "paused"
+    assert "year-end close" in status["sentence"]
+    assert status["next_run"] is None
+    assert installation.command("connectors", "resume", added)[0] == 0
+    assert installation.hub.registry.connector(added).state == "active"
+
+
+def test_rejects_are_listed_and_shown_as_received(installation: Installation, erp: Erp, added: str) -> None:
+    erp.well()
+    installation.hub.sync(added)
+    erp.post(invoices=3, company_code="1010")
+    erp.control("misbehave", {"kind": "nan_amount", "set": "A_OperationalAcctgDocItemCube", "times": 1})
+    assert installation.command("sync", added)[0] == 3
+    code, out, _ = installation.command("rejects", "list", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert {reject["connector"] for reject in found} == {added}
+    code, out, _ = installation.command("rejects", "show", str(found[0]["reject_id"]))
+    assert code == 0
+    assert "NaN" in out
+    assert found[0]["field"] in out
+    erp.well()
+    assert installation.command("sync", added)[0] == 0
+    assert installation.command("rejects", "list")[1].endswith("No open reject.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("sync", "nobody"), "There is no connector 'nobody'. Known: acme-s4."),
+        (("tie-out", "nobody"), "There is no connector 'nobody'."),
+        (("rejects", "show", "999999"), "There is no open reject 999999."),
+        (("connectors", "pause", "acme-s4", "--reason", " "), "say why it is paused"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    installation: Installation, added: str, arguments: tuple[str, ...], words: str
+) -> None:
+    code, out, complaint = installation.command(*arguments)
+    assert (code, out) == (1, "")
+    assert words in complaint
+    assert "Traceback" not in complaint
+
+
+def test_a_database_that_is_away_is_one_sentence(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from encours.cli import main; main()", "status"],
+        env={"ENCOURS_HOME": str(tmp_path / "nothing"), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "encours up" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_names_every_setting(installation: Installation) -> None:
+    code, out, _ = installation.command("connectors", "add", "sap_s4hana", "--help")
+    assert code == 0
+    for option in ("--base-url", "--company-codes", "--history-months", "--sap-client"):
+        assert option in out

@@ -1,0 +1,319 @@
+"""Whole syncs that end equal: what is published, what a second sync of the day reads, what the sweep finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.sync.conftest import Erp, Install, Installation, Sandbox, Start
+
+ITEMS = "A_OperationalAcctgDocItemCube"
+DELTAS = ("AccountingDocumentCreationDate", "ClearingCreationDate", "LastChangeDate")
+MASTER = (
+    "A_Customer",
+    "A_CustomerCompany",
+    "A_BusinessPartner",
+    "A_BusinessPartnerAddress",
+    "A_AddressEmailAddress",
+    "A_BusinessPartnerTaxNumber",
+    "A_CustomerDunning",
+)
+WITHOUT_CHANGE_DATE = MASTER[1:2] + MASTER[3:]  # docs/decisions/0003: read once a day
+Key = tuple[str, ...]
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def sandbox(start: Start) -> Sandbox:
+    return start("--items", "900")
+
+
+@pytest.fixture(scope="module")
+def installation(install: Install) -> Installation:
+    return install()
+
+
+@pytest.fixture(scope="module")
+def first_syncs(sandbox: Sandbox, installation: Installation) -> dict[str, Any]:
+    """Each simulated ERP's first sync; its connector has the ERP's name."""
+    return {
+        name: installation.hub.sync(installation.connect(erp, name)) for name, erp in sandbox.tenants.items()
+    }
+
+
+@pytest.fixture(params=["acme", "nippon"])
+def key(request: pytest.FixtureRequest, first_syncs: dict[str, Any], installation: Installation) -> str:
+    """A connector whose publication is of this moment."""
+    name = str(request.param)
+    assert name in first_syncs
+    assert installation.hub.sync(name).verdict == "equal"
+    return name
+
+
+@pytest.fixture
+def erp(key: str, sandbox: Sandbox) -> Iterator[Erp]:
+    """The ERP behind the connector, without faults before and after."""
+    yield sandbox.tenants[key]
+    sandbox.tenants[key].well()
+
+
+def day_of(printed: str | None) -> date | None:
+    """A day as OData V2 prints it."""
+    if printed is None:
+        return None
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(printed[6:-2]))).date()
+
+
+def within_overlap(row: Row, fields: tuple[str, ...]) -> int:
+    """How many of the row's days are yesterday or later, so that as many reads since yesterday find it."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    return sum(1 for field in fields if (day_of(row[field]) or date.min) >= yesterday)
+
+
+def facts(row: Row) -> str:
+    """A row as printed, without the address it was read from."""
+    return repr({name: value for name, value in row.items() if name != "__metadata"})
+
+
+def changed_rows(before: dict[Key, Row], after: dict[Key, Row]) -> list[Row]:
+    """Rows that are new or otherwise than before."""
+    return [row for key, row in after.items() if key not in before or facts(before[key]) != facts(row)]
+
+
+def owed(rows: list[Row]) -> dict[Key, tuple[Any, ...]]:
+    """Published open items by company code, year, document and item."""
+    return {
+        (row["entity"], row["fiscal_year"], row["number"], row["instalment"]): (
+            row["account"], row["customer"], row["currency"], row["open"], row["company_open"], row["due_on"],
+        )
+        for row in rows
+    }  # fmt: skip
+
+
+def owed_by_the_journal(erp: Erp) -> dict[Key, tuple[Any, ...]]:
+    """The same from the ERP's own books, which no service and no fault stands before."""
+    return {
+        (item["company_code"], item["fiscal_year"], item["document"], item["item"]): (
+            item["account"], item["customer"], item["currency"], Decimal(item["amount"]),
+            Decimal(item["company_amount"]), item["due_date"] and date.fromisoformat(item["due_date"]),
+        )
+        for item in erp.control("journal")["open_items"]
+    }  # fmt: skip
+
+
+# -- the first sync -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["acme", "nippon"])
+def test_a_first_sync_agrees_with_the_ledger(name: str, first_syncs: dict[str, Any]) -> None:
+    result = first_syncs[name]
+    assert (result.state, result.verdict, result.grade, result.mode) == (
+        "published", "equal", "ledger", "snapshot",
+    )  # fmt: skip
+    assert (result.publication, result.rejects, result.differences) == (1, 0, [])
+    assert {line.status for line in result.totals} == {"equal"}
+    assert {line.basis for line in result.totals} == {"company", "document"}
+    assert len({line.entity for line in result.totals}) == 2
+
+
+def test_what_is_published_is_what_the_journal_says(key: str, erp: Erp, installation: Installation) -> None:
+    books = owed_by_the_journal(erp)
+    assert len(books) >= 900
+    assert owed(installation.of(key, "open_item", "cleared_on is null")) == books
+
+
+@pytest.mark.parametrize("key", ["acme"], indirect=True)
+def test_the_totals_shown_are_the_journals(key: str, erp: Erp, installation: Installation) -> None:
+    (status,) = [one for one in installation.hub.overview() if one.key == key]
+    sums: dict[str, Decimal] = {}
+    for item in erp.control("journal")["open_items"]:
+        sums[item["currency"]] = sums.get(item["currency"], Decimal(0)) + Decimal(item["amount"])
+    assert (status.state, status.difference) == ("tied_out", [])
+    assert status.open_amounts == [(amount, currency) for currency, amount in sorted(sums.items())]
+
+
+@pytest.mark.parametrize("key", ["nippon"], indirect=True)
+def test_every_item_has_a_known_customer_and_every_customer_a_name(
+    key: str, erp: Erp, installation: Installation
+) -> None:
+    customers = {(row["entity"], row["number"]): row for row in installation.of(key, "customer")}
+    companies = erp.rows("API_BUSINESS_PARTNER", "A_CustomerCompany")
+    names = {row["Customer"]: row["CustomerName"] for row in erp.rows("API_BUSINESS_PARTNER", "A_Customer")}
+    assert {(c["CompanyCode"], c["Customer"]): names[c["Customer"]] for c in companies} == {
+        place: row["name"] for place, row in customers.items()
+    }
+    assert {(r["entity"], r["customer"]) for r in installation.of(key, "open_item")} <= set(customers)
+
+
+# -- a second sync of the day ---------------------------------------------------------------------------------
+
+
+def test_a_second_sync_of_the_day_reads_the_overlap_alone(
+    key: str, erp: Erp, installation: Installation
+) -> None:
+    erp.post(invoices=2, payments=1)
+    assert installation.hub.sync(key).verdict == "equal"
+    overlap = sum(within_overlap(row, DELTAS) for row in erp.items().values())
+    assert overlap >= 5
+    partners = [
+        row
+        for row in erp.rows("API_BUSINESS_PARTNER", "A_BusinessPartner")
+        if within_overlap(row, ("LastChangeDate", "CreationDate"))
+    ]
+    before, since = installation.visible(key), erp.last_request()
+
+    result = installation.hub.sync(key)
+
+    read = erp.answered(since)
+    assert (result.state, result.verdict, result.mode) == ("published", "equal", "delta")
+    assert read[ITEMS] == overlap
+    assert result.rows_staged == 0
+    for name in MASTER:
+        assert read[name] <= 3 * len(partners), f"{name} is read again for {len(partners)} partners"
+    assert read["A_CompanyCode"] == 0
+    after = installation.visible(key)
+    for table in ("publication", "bookmark"):
+        del before[table], after[table]
+    assert after == before
+
+
+@pytest.mark.parametrize("key", ["nippon"], indirect=True)
+def test_totals_are_read_twice_and_by_sums(key: str, erp: Erp, installation: Installation) -> None:
+    open_items = erp.control("journal")["open_items"]
+    groups = {(i["company_code"], i["account"], i["customer"], i["currency"]) for i in open_items}
+    accounts = {(row["CompanyCode"], row["GLAccount"]) for row in erp.items().values()}
+    since = erp.last_request()
+    assert installation.hub.sync(key).mode == "delta"
+    read = erp.answered(since)
+    assert 0 < read["GLAccountLineItem"] <= 2 * (len(groups) + len(accounts))
+    assert 0 < read["C_TRIALBALANCEResults"] + read["C_TRIALBALANCE"] <= 2 * len(accounts)
+
+
+def test_business_since_is_read_and_nothing_else(key: str, erp: Erp, installation: Installation) -> None:
+    before = erp.items()
+    erp.post(invoices=3, payments=2, partials=1, credit_memos=1, residuals=1, reversals=1, down_payments=1)
+    after = erp.items()
+    since = erp.last_request()
+
+    result = installation.hub.sync(key)
+
+    assert (result.state, result.verdict, result.mode) == ("published", "equal", "delta")
+    assert erp.answered(since)[ITEMS] == sum(within_overlap(row, DELTAS) for row in after.values())
+    changes = changed_rows(before, after)
+    posted = [row for row in changes if row["AccountingDocumentCategory"] == ""]
+    assert len(posted) >= 10
+    publication = max(installation.of(key, "publication"), key=lambda row: row["number"])
+    assert publication["changes"]["open_item"] == len(posted)
+    assert result.rows_staged == sum(within_overlap(row, DELTAS) for row in changes)
+    assert owed(installation.of(key, "open_item", "cleared_on is null")) == owed_by_the_journal(erp)
+
+
+@pytest.mark.parametrize("key", ["acme"], indirect=True)
+def test_new_and_renamed_customers_are_read_alone(key: str, erp: Erp, installation: Installation) -> None:
+    new = erp.post(new_customers=1, renamed_partners=1)
+    numbers = {
+        (row["CompanyCode"], row["AccountingDocument"]): row["Customer"] for row in erp.items().values()
+    }
+    touched = {numbers[done["company_code"], done["document"]] for done in new}
+    partners = [
+        row
+        for row in erp.rows("API_BUSINESS_PARTNER", "A_BusinessPartner")
+        if within_overlap(row, ("LastChangeDate", "CreationDate"))
+    ]
+    assert touched <= {row["Customer"] for row in partners}
+    since = erp.last_request()
+
+    assert installation.hub.sync(key).verdict == "equal"
+
+    read = erp.answered(since)
+    assert 0 < read["A_BusinessPartner"] <= 2 * len(partners)
+    for name in WITHOUT_CHANGE_DATE:
+        assert 0 < read[name] <= 3 * len(partners), name
+    customers = {row["number"]: row["name"] for row in installation.of(key, "customer")}
+    names = {row["Customer"]: row["CustomerName"] for row in erp.rows("API_BUSINESS_PARTNER", "A_Customer")}
+    assert {number: customers[number] for number in touched} == {number: names[number] for number in touched}
+
+
+# -- the sweep ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["nippon"], indirect=True)
+def test_the_days_first_sync_sweeps_and_the_others_do_not(key: str, installation: Installation) -> None:
+    connector = installation.hub.registry.connector(key).connector_id
+    assert installation.hub.sync(key).mode == "delta"
+    with installation.hub.app() as connection:
+        connection.execute(
+            "select set_config('app.tenant', %s, true)",
+            [str(installation.hub.registry.connector(key).tenant_id)],
+        )
+        connection.execute("update receivables.run set day = day - 1 where connector_id = %s", [connector])
+    assert installation.hub.sync(key).mode == "sweep"
+    assert installation.hub.sync(key).mode == "delta"
+
+
+def test_a_sweep_finds_what_leaves_no_date_behind(key: str, erp: Erp, installation: Installation) -> None:
+    before = erp.items()
+    erp.post(resets=2, due_dates=2, dunnings=2)
+    changes = changed_rows(before, after := erp.items())
+    dateless = [row for row in changes if not within_overlap(row, DELTAS)]
+    assert dateless, "what a delta cannot see"
+
+    books = owed_by_the_journal(erp)
+    assert installation.hub.sync(key, sweep=False).verdict == "equal", "what was reset sums to nothing"
+    lacking = set(books) - set(owed(installation.of(key, "open_item", "cleared_on is null")))
+    assert len(lacking) >= 2, "what was reset is open again, and only a sweep can tell"
+
+    since = erp.last_request()
+    result = installation.hub.sync(key, sweep=True)
+
+    assert (result.state, result.verdict, result.mode) == ("published", "equal", "sweep")
+    assert owed(installation.of(key, "open_item", "cleared_on is null")) == books
+    dunned = {
+        place: row["DunningLevel"] for place, row in after.items() if row["DunningLevel"] not in ("", "0")
+    }
+    shown = {
+        (row["entity"], row["fiscal_year"], row["number"], row["instalment"]): row["dunning_level"]
+        for row in installation.of(key, "open_item", "dunning_level is not null")
+    }
+    assert shown == {place: level for place, level in dunned.items() if place in books or place in shown}
+    assert set(dunned) & set(books) <= set(shown)
+    assert installation.last_run(key).suspects == 0
+    open_rows = [row for row in after.values() if not row["ClearingAccountingDocument"]]
+    overlap = sum(within_overlap(row, DELTAS) for row in after.values())
+    documents = {(row["CompanyCode"], row["FiscalYear"], row["AccountingDocument"]) for row in changes}
+    whole = [row for place, row in after.items() if place[:3] in documents]
+    assert erp.answered(since)[ITEMS] <= len(open_rows) + overlap + len(whole)
+
+
+@pytest.mark.parametrize("key", ["nippon"], indirect=True)
+def test_what_the_sweep_does_not_show_is_suspect_and_stays_open(
+    key: str, erp: Erp, installation: Installation
+) -> None:
+    books = owed_by_the_journal(erp)
+    (hidden,) = erp.fault("row_hidden")
+
+    result = installation.hub.sync(key, sweep=True)
+
+    assert (result.state, result.verdict) == ("published", "equal")
+    assert installation.last_run(key).suspects == 1
+    place = (hidden["company_code"], hidden["fiscal_year"], hidden["document"], hidden["item"])
+    assert owed(installation.of(key, "open_item", "cleared_on is null")) == books
+    assert place in books
+
+
+@pytest.mark.parametrize("key", ["acme"], indirect=True)
+def test_a_blocked_partner_closes_nothing(key: str, erp: Erp, installation: Installation) -> None:
+    books = owed_by_the_journal(erp)
+    did = erp.fault("partner_blocked")
+    blocked = {done["customer"] for done in did}
+    expected = sum(1 for _, customer, *_ in books.values() if customer in blocked)
+
+    assert installation.hub.sync(key, sweep=True).verdict == "equal"
+
+    assert installation.last_run(key).suspects == expected > 0
+    assert owed(installation.of(key, "open_item", "cleared_on is null")) == books

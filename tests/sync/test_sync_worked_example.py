@@ -1,0 +1,100 @@
+"""The worked example of the interface sheet (section 9): in as rows, out as exactly its documents and items."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.sync.conftest import Install, Installation, Start
+
+KEY = "example"
+MONTHS = 120  # of history: what was cleared in February 2026 is still read years later
+
+
+@pytest.fixture(scope="module")
+def published(start: Start, install: Install) -> Installation:
+    """An installation that has read the example once, and published it as equal."""
+    installation = install()
+    (erp,) = start("--world", "example").tenants.values()
+    result = installation.hub.sync(installation.connect(erp, KEY, history_months=MONTHS))
+    assert (result.state, result.verdict, result.grade, result.rejects) == ("published", "equal", "ledger", 0)
+    return installation
+
+
+def chosen(rows: list[dict[str, Any]], *names: str) -> set[tuple[Any, ...]]:
+    """Some columns of each row; rows that are the same twice are not hidden."""
+    found = [tuple(row[name] for name in names) for row in rows]
+    assert len(set(found)) == len(found)
+    return set(found)
+
+
+def test_the_customer(published: Installation) -> None:
+    (row,) = published.of(KEY, "customer")
+    expected = {
+        "entity": "1010", "number": "10100001", "printed": "10100001", "name": "Inlandskunde DE 1", "country": "DE",
+        "control_account": "12100000", "payment_terms": "0003", "language": "DE", "vat_id": "DE123456788",
+        "email": "kreditoren@inlandskunde.example", "blocked": False, "incomplete": False, "payer": None,
+        "head_office": None,
+    }  # fmt: skip
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_the_documents(published: Installation) -> None:
+    rows = published.of(KEY, "document")
+    names = ("number", "kind", "status", "reversal_of", "total_incl")
+    assert chosen(rows, *names) == {
+        ("1800000012", "invoice", "posted", None, Decimal("1200.00")),
+        ("1800000019", "credit_note", "posted", None, Decimal("-120.00")),
+        ("1800000025", "invoice", "reversed", None, Decimal("360.00")),
+        ("1800000026", "invoice", "posted", "1800000025/2026", Decimal("-360.00")),
+    }
+    assert chosen(rows, "number", "type", "posted_on", "billing_document") == {
+        ("1800000012", "RV", date(2026, 1, 15), "90000123"),
+        ("1800000019", "RV", date(2026, 2, 25), "90000150"),
+        ("1800000025", "DR", date(2026, 2, 26), None),
+        ("1800000026", "DR", date(2026, 2, 27), None),
+    }
+    assert {(row["entity"], row["fiscal_year"], row["customer"], row["currency"]) for row in rows} == {
+        ("1010", "2026", "10100001", "EUR")
+    }
+
+
+def test_the_open_items(published: Installation) -> None:
+    rows = published.of(KEY, "open_item")
+    assert chosen(rows, "number", "instalment", "original", "open", "due_on", "cleared_on") == {
+        ("1800000012", "1", Decimal("600.00"), Decimal("600.00"), date(2026, 2, 14), None),
+        ("1800000012", "2", Decimal("600.00"), Decimal("600.00"), date(2026, 3, 16), None),
+        ("1400000031", "2", Decimal("-250.00"), Decimal("-250.00"), date(2026, 2, 20), None),
+        ("1800000019", "1", Decimal("-120.00"), Decimal("-120.00"), date(2026, 2, 25), None),
+        ("1800000025", "1", Decimal("360.00"), Decimal(0), date(2026, 3, 28), date(2026, 2, 27)),
+        ("1800000026", "1", Decimal("-360.00"), Decimal(0), date(2026, 2, 27), date(2026, 2, 27)),
+    }
+    for row in rows:
+        assert (row["entity"], row["account"], row["customer"]) == ("1010", "12100000", "10100001")
+        assert (row["currency"], row["company_currency"]) == ("EUR", "EUR")
+        assert (row["company_original"], row["company_open"]) == (row["original"], row["open"])
+        assert row["clearing_document"] == ("1800000026/2026" if row["cleared_on"] else None)
+    assert sum(row["open"] for row in rows) == Decimal("830.00")
+
+
+def test_the_legal_entity_and_the_control_account(published: Installation) -> None:
+    assert chosen(published.of(KEY, "legal_entity"), "code", "name", "country", "currency", "vat_id") == {
+        ("1010", "Acme Werke DE", "DE", "EUR", "DE129274202")
+    }
+    assert chosen(published.of(KEY, "control_account"), "entity", "account", "kind") == {
+        ("1010", "12100000", "trade")
+    }
+
+
+def test_the_amount_shown(published: Installation) -> None:
+    (status,) = published.hub.overview()
+    assert (status.state, status.open_amounts) == ("tied_out", [(Decimal("830.00"), "EUR")])
+    lines = published.hub.tie_out(KEY).rows
+    assert {(line.basis, line.account, line.erp, line.hub, line.status) for line in lines} == {
+        (basis, "12100000", Decimal("830.00"), Decimal("830.00"), "equal")
+        for basis in ("company", "document")
+    }
