@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent
 OLDEST, NEWEST = (3, 11), (3, 14)
 NEEDED_BYTES = 2 * 1024**3
 LOCKS = {"run": [], "test": ["--extra", "test"], "bench": ["--extra", "bench"]}
+IN_PARALLEL = ["-n", "2", "--dist", "loadfile"]
 NO_INDEX = re.compile(
     r"Retrying|ConnectionError|ConnectTimeout|ProxyError|Name or service|from versions: none"
 )
@@ -80,7 +81,7 @@ def run(rest: list[str]) -> int:
 
 def test(rest: list[str]) -> int:
     """Runs the tests (further words go to pytest)."""
-    return _become([str(set_up("test") / "bin" / "python"), "-m", "pytest", *rest])
+    return _become([str(set_up("test") / "bin" / "python"), "-m", "pytest", *(rest or IN_PARALLEL)])
 
 
 def bench(rest: list[str]) -> int:
@@ -220,9 +221,8 @@ def _call(command: list[str], log: Path, progress: Progress, lock: int) -> str |
     It holds our lock too: should we be killed, the next set-up waits until it has ended.
     """
     lines = []
-    with (
-        log.open("a") as file,
-        subprocess.Popen(
+    with log.open("a") as file:
+        process = subprocess.Popen(
             command,
             cwd=ROOT,
             env=_environment(),
@@ -232,17 +232,17 @@ def _call(command: list[str], log: Path, progress: Progress, lock: int) -> str |
             text=True,
             errors="replace",
             pass_fds=(lock,),
-        ) as process,
-    ):
-        assert process.stdout is not None  # noqa: S101  asked for above
-        try:
-            for line in process.stdout:
-                file.write(line)
-                lines.append(line)
-                progress.see(line)
-        except BaseException:
-            process.terminate()
-            raise
+        )
+        with process:
+            assert process.stdout is not None  # noqa: S101  asked for above
+            try:
+                for line in process.stdout:
+                    file.write(line)
+                    lines.append(line)
+                    progress.see(line)
+            except BaseException:
+                process.terminate()
+                raise
     return None if process.returncode == 0 else "".join(lines)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -83,7 +82,7 @@ def customer_company(number: str) -> Row:
     return {
         "Customer": number,
         "CompanyCode": ENTITY,
-        "ReconciliationAccount": items.ACCOUNTS[0],
+        "ReconciliationAccount": items.account(number),
         "PaymentTerms": "0004",
         "PaymentMethodsList": "T",
         "PaymentBlockingReason": "",
@@ -187,11 +186,6 @@ def trial_balance(books: Books, today: date) -> list[Row]:
         }
         for account, balance in sums.items()
     ]
-
-
-def period_end(today: date) -> date:
-    """The last day of the month, which is the fiscal period."""
-    return today.replace(day=calendar.monthrange(today.year, today.month)[1])
 
 
 def ledger(books: Books, *, by_customer: bool) -> list[Row]:

@@ -68,9 +68,9 @@ def kind(number: int) -> str:
     return {11: "DG", 17: "DZ"}.get(document(number) % 30, "RV")
 
 
-def account(number: int) -> str:
-    """The control account of a row."""
-    return ACCOUNTS[document(number) % 16 == 3]
+def account(owes: str) -> str:
+    """The control account of a customer, and of all its items."""
+    return ACCOUNTS[int(owes) % 16 == 3]
 
 
 def amounts(number: int) -> tuple[Decimal, Decimal]:
@@ -87,6 +87,7 @@ def item(number: int, rows: int, today: date, *, after: bool) -> Row:
     """The row of this number, as first loaded or `after` the changes of the third case."""
     of = document(number)
     name = str(1800000000 + of)
+    owes = customer(number, rows)
     instalment = "2" if number % 6 == 5 else "1"
     kept_in = currency(number)
     amount, company = amounts(number)
@@ -114,8 +115,8 @@ def item(number: int, rows: int, today: date, *, after: bool) -> Row:
         "DebitCreditCode": "S" if is_invoice else "H",
         "SpecialGLCode": "",
         "SpecialGLTransactionType": "",
-        "GLAccount": account(number),
-        "Customer": customer(number, rows),
+        "GLAccount": account(owes),
+        "Customer": owes,
         "BranchAccount": "",
         "PostingDate": day(posted),
         "DocumentDate": day(posted),
@@ -182,7 +183,8 @@ def ledger(rows: int, *, after: bool) -> Iterator[tuple[str, str, str, Decimal, 
     for number in range(rows):
         if not (after and cleared(number)):
             amount, company = amounts(number)
-            both = sums[account(number), customer(number, rows), currency(number)]
+            owes = customer(number, rows)
+            both = sums[account(owes), owes, currency(number)]
             both[0] += amount
             both[1] += company
     for (of, owes, kept_in), (amount, company) in sums.items():

@@ -156,8 +156,12 @@ class Postgres:
 
     @property
     def socket_folder(self) -> Path:
-        """Where the socket is: below the home folder, or in the temporary one when that path is too long."""
-        if len(os.fsencode(self.folder / SOCKET_NAME)) <= SOCKET_LIMIT:
+        """Where the socket is: below the home folder, or in the temporary one if that path does not do.
+
+        A path may be too long for a socket, and a comma would make it two hosts to libpq (34.1.1.3, `host`).
+        """
+        wanted = os.fsencode(self.folder / SOCKET_NAME)
+        if len(wanted) <= SOCKET_LIMIT and b"," not in wanted:
             return self.folder
         name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"encours-{os.geteuid()}-{name}"

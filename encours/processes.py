@@ -1,7 +1,8 @@
 """The processes that `up` starts: each in a session of its own, and written down.
 
-Should we be killed, the next start finds what is left by the record and ends it. Never signals a process that
-is not in the record with the moment it began: by now its number may be a stranger's.
+Should we be killed, the next start finds what is left by the record and ends it. Never signals a stranger
+that has a recorded number by now: a leader must have begun when the record says, and members of a session
+whose leader is gone must work in our folder.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Processes:
             process = subprocess.Popen(
                 command,
                 env=env,
+                cwd=self._logs,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if piped else log,
                 stderr=log,
@@ -78,6 +80,17 @@ class Processes:
         self._started = []
         self._write([])
 
+    def _members(self, leader: Started) -> set[psutil.Process]:
+        """Everybody of the leader's session, with descendants; nobody when a stranger has its number."""
+        session = {one for one in psutil.process_iter() if _session(one.pid) == leader.pid}
+        try:
+            process = psutil.Process(leader.pid)
+        except psutil.NoSuchProcess:
+            session = {one for one in session if _folder(one) == str(self._logs.resolve())}
+        else:
+            session = session if process.create_time() == leader.began else set()
+        return session | {child for member in session for child in _children(member)}
+
     def _left_behind(self) -> list[Started]:
         if not self._record.exists():
             return []
@@ -87,19 +100,6 @@ class Processes:
         draft = self._record.with_suffix(".new")
         draft.write_text(json.dumps(started))
         draft.replace(self._record)
-
-
-def _members(leader: Started) -> set[psutil.Process]:
-    """Everybody of the leader's session, with descendants; nobody when a stranger has its number by now."""
-    try:
-        process = psutil.Process(leader.pid)
-    except psutil.NoSuchProcess:
-        pass  # the system keeps the number of a session from others while it has members
-    else:
-        if process.create_time() != leader.began:
-            return set()
-    members = {one for one in psutil.process_iter() if _session(one.pid) == leader.pid}
-    return members | {child for member in members for child in _children(member)}
 
 
 def wait_until_ended(processes: set[psutil.Process], seconds: float) -> set[psutil.Process]:
@@ -115,6 +115,13 @@ def _session(pid: int) -> int | None:
     try:
         return os.getsid(pid)
     except (ProcessLookupError, PermissionError):
+        return None
+
+
+def _folder(process: psutil.Process) -> str | None:
+    try:
+        return process.cwd()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
+LOCK = 0x656E636F  # "enco": an advisory lock's number, nobody else's in this database
+
 
 def upgrade(url: str) -> None:
     """Applies what is missing, in one transaction; `url` is the libpq address of encours_owner."""

@@ -10,7 +10,7 @@ from alembic import context
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-LOCK = 0x656E636F  # "enco": an advisory lock's number, nobody else's in this database
+from encours.migrations import LOCK
 
 url = context.config.attributes["url"]
 engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
