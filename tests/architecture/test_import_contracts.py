@@ -9,9 +9,10 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import connectors
 import identity
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
