@@ -166,7 +166,7 @@ def test_thirty_kills_lose_nothing_and_double_nothing(
     with capsys.disabled():
         print("", *table, sep="\n")  # noqa: T201  what was hit is to be seen where the tests run
     assert hits.total() == KILLS
-    assert min(hits[phase] for phase in ("reading", "staging", "publishing", "clearing")) >= 2, hits
+    assert min(hits[phase] for phase in ("reading", "staging", "publishing")) >= 2, hits
     check_the_witness(trial)
 
 
