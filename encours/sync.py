@@ -189,8 +189,7 @@ class _Reading:
         digests = [of_row(row, seed) for row in page.rows]
         rows: Sequence[bytes] = page.rows
         if slice_.skip_unchanged:
-            known = self._run.known(slice_.stream)
-            fresh = [place for place, digest in enumerate(digests) if digest not in known]
+            fresh = self._run.known(slice_.stream).missing(digests)
             if len(fresh) < len(rows):
                 rows, digests = [rows[place] for place in fresh], [digests[place] for place in fresh]
         adapted = self._adapter(slice_.adapter)(rows)

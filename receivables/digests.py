@@ -6,14 +6,14 @@ Ten million rows fit in 200 MB, so no page needs a look-up in the database.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 SIZE = 16
 PREFIX = 2  # bytes that choose the bucket
 
 
 class Digests:
-    """An unordered collection of 16-byte digests that answers `in`."""
+    """An unordered collection of 16-byte digests."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         """`pieces` are digests joined without separators; raises ValueError if one is cut."""
@@ -25,10 +25,12 @@ class Digests:
                 buckets[piece[at : at + PREFIX]] += piece[at + PREFIX : at + SIZE]
         self._buckets: dict[bytes, bytearray] = dict(buckets)
 
-    def __contains__(self, digest: object) -> bool:
-        """Whether this digest was given; a match across two neighbours needs 112 equal bits by chance."""
-        return (
-            isinstance(digest, bytes)
-            and digest[PREFIX:] in self._buckets.get(digest[:PREFIX], b"")
-            and len(digest) == SIZE
-        )
+    def missing(self, digests: Sequence[bytes]) -> list[int]:
+        """The places of those of these 16-byte digests that were not given; one call a page, not one a row.
+
+        A match across two neighbours in a bucket needs 112 equal bits by chance.
+        """
+        of = self._buckets.get
+        return [
+            place for place, digest in enumerate(digests) if digest[PREFIX:] not in of(digest[:PREFIX], b"")
+        ]

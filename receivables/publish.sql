@@ -56,7 +56,7 @@ where d.run_id = %(run_id)s;
 insert into receivables.raw_digest (tenant_id, connector_id, stream, key, digest)
 select %(tenant_id)s, %(connector_id)s, stream, key, digest
 from receivables.staged_raw_digest where run_id = %(run_id)s
-order by stream, key;
+order by key; -- not by stream as well: its text is the same for most rows, and comparing it costs as much again
 
 -- name: raw_digests
 -- The digests of the raw rows that this run read, in place of those of before.
@@ -100,4 +100,5 @@ values (%(tenant_id)s, %(connector_id)s, %(number)s, %(previous)s, %(run_id)s, %
 
 -- name: analyze
 -- Fresh statistics of the keys, without which the next merge would read the whole table once per row.
-select receivables.analyze_keys();
+-- How often keys repeat shows in 3,000 rows as well as in the usual 30,000.
+select set_config('default_statistics_target', '10', true), receivables.analyze_keys();

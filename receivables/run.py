@@ -17,6 +17,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from receivables import staging, tie_out
+from receivables.digests import Digests
 from receivables.errors import Conflict, Rejected
 from receivables.publish import Publication, publish
 from receivables.queries import queries
@@ -117,7 +118,7 @@ class Run:
             self._staging.keep_totals("before", totals)
         return self._staging.totals("before")
 
-    def known(self, stream: str) -> Container[bytes]:
+    def known(self, stream: str) -> Digests:
         """The 16-byte digests of this stream's raw rows as published."""
         return self._staging.known(stream)
 

@@ -39,8 +39,9 @@ where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s;
 
 -- name: tune
 -- Sorts and hashes of a merge in memory; no second process and no compiler, which cost more than they give here.
+-- Of rows just staged the planner expects few, for which it would sort them where hashing costs a third.
 select set_config('work_mem', '64MB', false), set_config('jit', 'off', false),
-       set_config('max_parallel_workers_per_gather', '0', false);
+       set_config('max_parallel_workers_per_gather', '0', false), set_config('enable_sort', 'off', false);
 
 -- name: lock_connector
 -- One run per connector: held by the run's own connection until it closes.

@@ -7,7 +7,8 @@ vanishes together when the database server crashes; a resume decides on what is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import psycopg
@@ -110,7 +111,9 @@ class Staging:
         by_type: dict[type, list[Record]] = defaultdict(list)
         for record in records:
             by_type[type(record)].append(record)
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        # Most pages of most runs bring nothing new: their line in the page log is a transaction by itself.
+        alone = not (by_type or digests or rejects)
+        with nullcontext() if alone else self._connection.transaction(), self._connection.cursor() as cursor:
             for type_, of_type in by_type.items():
                 self._copy(cursor, KIND_OF[type_], first, of_type)
             if digests:
@@ -138,7 +141,7 @@ class Staging:
         if page.last:
             self.done.add(slice_.name)
 
-    def known(self, stream: str) -> Container[bytes]:
+    def known(self, stream: str) -> Digests:
         """The 16-byte digests of this stream's raw rows as published."""
         if stream not in self._known:
             with self._connection.transaction(), self._connection.cursor(binary=True) as cursor:

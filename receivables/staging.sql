@@ -61,14 +61,10 @@ where s.run_id = %(run_id)s and {same_key} and s.seq < twice.last_seq;
 
 -- name: unknown_customers
 -- Customers that staged items name and of whom nothing but the number is published or staged.
-select distinct i.entity, i.customer
-from receivables.staged_open_item i
-where i.run_id = %(run_id)s and i.customer <> ''
-  and not exists (select from receivables.staged_customer s
-                  where s.run_id = %(run_id)s and s.number = i.customer and s.entity = i.entity)
-  and not exists (select from receivables.customer c
-                  where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
-                    and c.number = i.customer and c.entity = i.entity and not c.incomplete)
+select entity, customer from receivables.staged_open_item where run_id = %(run_id)s and customer <> ''
+except select entity, number from receivables.staged_customer where run_id = %(run_id)s
+except select entity, number from receivables.customer
+       where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and not incomplete
 order by 1, 2;
 
 -- name: known_digests

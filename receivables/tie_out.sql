@@ -27,14 +27,17 @@ item as not materialized (
      and c.entity = s.entity and c.fiscal_year = s.fiscal_year and c.instalment = s.instalment
      and c.account = s.account
     where s.run_id = %(run_id)s),
+-- One pass for each day: summed inside, or the planner would keep all items in memory between two days.
 counted as materialized (
-    select i.entity, i.account, i.customer, i.currency, i.company_currency, m.as_of,
-           sum(i.original) as original, sum(i.company_original) as company_original, sum(i.items) as items
+    select i.*, m.as_of
     from moment m
     cross join lateral (
-        select * from item where posted_on <= m.as_of and (cleared_on is null or cleared_on > m.as_of)) as i
-    group by i.entity, i.account, i.customer, i.currency, i.company_currency, m.as_of
-    having sum(i.items) <> 0),
+        select entity, account, customer, currency, company_currency,
+               sum(original) as original, sum(company_original) as company_original, sum(items) as items
+        from item
+        where posted_on <= m.as_of and (cleared_on is null or cleared_on > m.as_of)
+        group by entity, account, customer, currency, company_currency
+        having sum(items) <> 0) as i),
 part as (
     select entity, account, 'company' as basis, company_currency as currency, customer, as_of,
            sum(company_original) as closing, sum(items) as items
@@ -98,10 +101,8 @@ where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
       and s.fiscal_year = c.fiscal_year and s.instalment = c.instalment and s.account = c.account);
 
 -- name: accounts
--- Every control account that items are on, open or cleared, or that the ERP named.
-select distinct entity, account from receivables.open_item
-where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
-union select entity, account from receivables.control_account
+-- Every control account that items are on, open or cleared, or that the ERP named: adapters name those of items.
+select entity, account from receivables.control_account
       where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
 union select distinct entity, account from receivables.staged_open_item where run_id = %(run_id)s
 union select entity, account from receivables.staged_control_account where run_id = %(run_id)s

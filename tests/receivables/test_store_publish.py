@@ -136,7 +136,7 @@ def test_raw_digests_know_the_rows_as_published_now(office: Any, make: Any) -> N
 
     def known(raw: bytes) -> bool:
         with office.run() as run:
-            return xxhash.xxh3_128_digest(raw) in run.known("open_items")
+            return not run.known("open_items").missing([xxhash.xxh3_128_digest(raw)])
 
     assert not known(b"A")
     load(b"A")
