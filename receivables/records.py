@@ -101,6 +101,81 @@ class OpenItem(msgspec.Struct, frozen=True, gc=False):
     text: str | None = None
 
 
+class Receipt(msgspec.Struct, frozen=True, gc=False):
+    """Money received, one line of one payment: positive `amount`, and what of it is not applied yet.
+
+    An ERP that posts a payment in several customer lines (SAP) gives several lines of one number; others
+    give line `1`. `unapplied` is 0 once it is applied or cleared. Days are ISO text without a zone.
+    """
+
+    number: str
+    entity: str
+    fiscal_year: str  # '' where the ERP's numbers do not begin again every year
+    line: str
+    account: str  # the control account that the payment is on
+    customer: str
+    printed: str
+    currency: str
+    amount: str
+    unapplied: str
+    company_currency: str
+    company_amount: str
+    company_unapplied: str
+    booked_on: str
+    value_on: str | None
+    status: str  # received, reversed
+    cleared_on: str | None = None
+    clearing_document: str | None = None  # number/fiscal_year
+    payer: str | None = None
+    method: str | None = None
+    bank_reference: str | None = None
+    text: str | None = None
+
+
+class Allocation(msgspec.Struct, frozen=True, gc=False):
+    """One amount taken from a receipt, a credit, an advance or a journal and put on an open item.
+
+    The number and sequence name the fact for ever: SAP the crediting document (number/fiscal_year), then its
+    item and the target; Intacct the RECORDNO of the payment detail, then the kind of source. Amounts are
+    positive when the target's open amount becomes smaller.
+    """
+
+    number: str
+    entity: str
+    sequence: str
+    source: str  # receipt, credit_note, advance, journal, invoice
+    source_number: str
+    source_fiscal_year: str
+    source_line: str
+    target_number: str
+    target_fiscal_year: str
+    target_instalment: str
+    target_account: str
+    currency: str
+    amount: str
+    company_currency: str
+    company_amount: str
+    discount: str
+    company_discount: str
+    company_difference: str  # realised exchange difference
+    allocated_on: str
+    derived: bool = False  # worked out from a clearing of several items, not stated by the ERP
+    reverses: str | None = None  # number/sequence of the allocation that this one takes back
+
+
+class DocumentTax(msgspec.Struct, frozen=True, gc=False):
+    """The tax of one document in one category at one rate; `rate` in percent."""
+
+    number: str
+    entity: str
+    fiscal_year: str
+    type: str
+    category: str
+    rate: str
+    base: str
+    tax: str
+
+
 class ControlTotal(msgspec.Struct, frozen=True, gc=False):
     """What the ERP's own books say of one control account in one currency, at the end of a day.
 
