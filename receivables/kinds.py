@@ -11,7 +11,17 @@ from dataclasses import dataclass
 import msgspec
 from psycopg import sql
 
-from receivables.records import ControlAccount, Customer, Document, LegalEntity, OpenItem, Swept
+from receivables.records import (
+    Allocation,
+    ControlAccount,
+    Customer,
+    Document,
+    DocumentTax,
+    LegalEntity,
+    OpenItem,
+    Receipt,
+    Swept,
+)
 
 
 @dataclass(frozen=True)
@@ -50,9 +60,22 @@ CUSTOMER = Kind("customer", Customer, ("number", "entity"), 3)
 OPEN_ITEM = Kind("open_item", OpenItem, ("number", "entity", "fiscal_year", "instalment", "account"), 4)
 DOCUMENT = Kind("document", Document, ("number", "entity", "fiscal_year", "type"), 5)
 SWEPT = Kind("swept", Swept, OPEN_ITEM.key, 6)
+RECEIPT = Kind("receipt", Receipt, ("number", "entity", "fiscal_year", "line", "account"), 7)
+ALLOCATION = Kind("allocation", Allocation, ("number", "entity", "sequence"), 8)
+DOCUMENT_TAX = Kind("document_tax", DocumentTax, (*DOCUMENT.key, "category", "rate"), 9)
 
 # In the order of publishing: a document's total is the sum of its items.
-PUBLISHED = (LEGAL_ENTITY, CONTROL_ACCOUNT, CUSTOMER, OPEN_ITEM, DOCUMENT)
+PUBLISHED = (
+    LEGAL_ENTITY,
+    CONTROL_ACCOUNT,
+    CUSTOMER,
+    OPEN_ITEM,
+    RECEIPT,
+    ALLOCATION,
+    DOCUMENT,
+    DOCUMENT_TAX,
+)
+WITHDRAWN = (OPEN_ITEM, RECEIPT, ALLOCATION, DOCUMENT)  # kinds whose published rows a run may take away
 KIND_OF = {kind.record: kind for kind in (*PUBLISHED, SWEPT)}
 
 

@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from receivables.kinds import DOCUMENT, PUBLISHED, Kind, columns, same
+from receivables.kinds import DOCUMENT, PUBLISHED, WITHDRAWN, Kind, columns, same
 from receivables.queries import queries
 
 SQL = queries(__file__)
@@ -26,8 +26,10 @@ HASH_BITS = 128
 
 @dataclass(frozen=True)
 class Publication:
-    """What became visible at once. `counts` are rows per kind, `changes` rows written, amounts exact text.
+    """What became visible at once. `counts` are rows per kind, `changes` rows written or taken away.
 
+    `totals` are, per control account and currency, what is open of items and unapplied of receipts, exact
+    text; the balance is open less unapplied.
     `content_hash` (32 hex digits) depends on the published rows alone, not on their order or history: it
     tells whether two installations show the same, and is no protection against forgery.
     """
@@ -47,11 +49,16 @@ def publish(connection: psycopg.Connection[Any], scope: Mapping[str, Any], grade
         last = cursor.execute(SQL["last_publication"], scope).fetchone()
         counts = dict(last["counts"]) if last else {}
         content = int(last["content_hash"], 2) if last else 0
-        changes = {}
+        changes = {kind.name: 0 for kind in PUBLISHED}
+        for kind in WITHDRAWN if last else ():
+            gone = cursor.execute(_withdrawal(kind), scope).fetchone() or {}
+            counts[kind.name] = counts.get(kind.name, 0) - gone["gone"]
+            changes[kind.name] = gone["gone"]
+            content ^= int(gone["old"] or "0", 2)
         for kind in PUBLISHED:
             done = cursor.execute(_statement(kind, first=last is None), scope).fetchone() or {}
             counts[kind.name] = counts.get(kind.name, 0) + done["written"] - done["changed"]
-            changes[kind.name] = done["written"]
+            changes[kind.name] += done["written"]
             content ^= int(done["old"] or "0", 2) ^ int(done["new"] or "0", 2)
         cursor.execute(SQL["raw_digests" if last else "first_raw_digests"], scope)
         written = cursor.rowcount + sum(changes.values())
@@ -81,6 +88,22 @@ def publish(connection: psycopg.Connection[Any], scope: Mapping[str, Any], grade
         if written >= BIG:
             cursor.execute(SQL["analyze"])
     return publication
+
+
+def _withdrawal(kind: Kind) -> sql.Composed:
+    """The move of the run's withdrawals of one kind into its history."""
+    fields = (*kind.fields, "total_incl") if kind is DOCUMENT else kind.fields
+    return sql.SQL(SQL["withdraw"]).format(
+        current=kind.current,
+        history=kind.history,
+        kind=sql.Literal(kind.name),
+        columns=columns(fields),
+        current_columns=columns(fields, "c"),
+        same_key=sql.SQL(" and ").join(
+            sql.SQL("{} = w.key[{}]").format(sql.Identifier("c", name), sql.Literal(place))
+            for place, name in enumerate(kind.key, start=1)
+        ),
+    )
 
 
 def _statement(kind: Kind, *, first: bool) -> sql.Composed:

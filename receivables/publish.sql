@@ -29,6 +29,19 @@ new as (
 select (select count(*) from old) as changed, (select bit_xor(digest) from old) as old,
        (select count(*) from new) as written, (select bit_xor(digest) from new) as new;
 
+-- name: withdraw
+-- Rows that the run takes away move to history.
+with gone as (
+    delete from {current} as c using receivables.staged_withdrawal as w
+    where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
+      and w.run_id = %(run_id)s and w.kind = {kind} and {same_key}
+    returning c.*),
+old as (
+    insert into {history} (tenant_id, connector_id, {columns}, digest, run_id, adapter, known_from, known_to)
+    select c.tenant_id, c.connector_id, {current_columns}, c.digest, c.run_id, c.adapter, c.known_from, %(now)s
+    from gone as c)
+select count(*) as gone, bit_xor(digest) as old from gone;
+
 -- name: staged
 -- The run's rows of a kind, as they are.
 select * from {staged} where run_id = %(run_id)s;
@@ -77,11 +90,21 @@ on conflict (tenant_id, connector_id, name) do update set value = excluded.value
 where published.value is distinct from excluded.value;
 
 -- name: totals
--- What is owed now, per control account and currency: cleared items owe nothing.
+-- What is owed now, per control account and currency: what is open of items, and what of receipts is not applied
+-- yet and takes it down again. Cleared items and receipts owe nothing.
+with one as (
+    select entity, account, currency, company_currency, open, company_open, 1 as items,
+           0 as unapplied, 0 as company_unapplied, 0 as receipts
+    from receivables.open_item
+    where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and cleared_on is null
+    union all
+    select entity, account, currency, company_currency, 0, 0, 0, unapplied, company_unapplied, 1
+    from receivables.receipt
+    where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and cleared_on is null)
 select entity, account, currency, company_currency, sum(open)::text as open, sum(company_open)::text as company_open,
-       count(*) as items
-from receivables.open_item
-where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and cleared_on is null
+       sum(items) as items, sum(unapplied)::text as unapplied, sum(company_unapplied)::text as company_unapplied,
+       sum(receipts) as receipts
+from one
 group by entity, account, currency, company_currency
 order by entity, account, currency, company_currency;
 

@@ -25,7 +25,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class RunRow:
-    """One run as it stands; `explanation` are the sentences of a held one."""
+    """One run as it stands: `explanation` of why it is held, `notes` of what does not hold it."""
 
     number: int
     state: str
@@ -39,6 +39,7 @@ class RunRow:
     rows_staged: int
     rejects: int
     suspects: int
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,9 @@ def _publication(cursor: psycopg.Cursor[Any], scope: dict[str, Any]) -> Publicat
 
 
 def _open_amounts(publication: Publication | None) -> list[tuple[Decimal, str]]:
-    """What is owed per document currency, by currency; currencies are never added."""
+    """What is owed per document currency, less what is unapplied; currencies are never added."""
     totals: Sequence[Any] = publication.totals if publication else ()
     sums: defaultdict[str, Decimal] = defaultdict(Decimal)
     for total in totals:
-        sums[total["currency"]] += Decimal(total["open"])
+        sums[total["currency"]] += Decimal(total["open"]) - Decimal(total.get("unapplied", 0))
     return [(amount, currency) for currency, amount in sorted(sums.items())]

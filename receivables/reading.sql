@@ -1,6 +1,7 @@
 -- name: last_run
 -- The connector's latest run.
-select number, state, mode, reason, message, explanation, opened_at, ended_at, rows_read, rows_staged, rejects, suspects
+select number, state, mode, reason, message, explanation, opened_at, ended_at, rows_read, rows_staged, rejects, suspects,
+       notes
 from receivables.run
 where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
 order by number desc limit 1;
@@ -27,7 +28,8 @@ where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and state = 
 
 -- name: compared_run
 -- This run, or the latest that was compared.
-select number, state, mode, reason, message, explanation, opened_at, ended_at, rows_read, rows_staged, rejects, suspects
+select number, state, mode, reason, message, explanation, opened_at, ended_at, rows_read, rows_staged, rejects, suspects,
+       notes
 from receivables.run r
 where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
   and case when %(run)s::integer is null

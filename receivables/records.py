@@ -71,10 +71,16 @@ class Document(msgspec.Struct, frozen=True, gc=False):
     billing_document: str | None = None
     reference: str | None = None
     related: str | None = None  # number/fiscal_year/item of the preceding document
+    rate: str | None = None  # company currency for one unit of the document's, where the ERP gives one rate
 
 
 class OpenItem(msgspec.Struct, frozen=True, gc=False):
-    """One instalment of one document: the grain of debt. `open` is 0 once cleared."""
+    """One instalment of one document: the grain of debt. `open` is 0 once cleared.
+
+    `carries` says what its line in the control account carries: the `whole` original amount until it is
+    cleared, whatever was applied meanwhile (SAP), or the `rest`, its open amount (Intacct). Where the ERP
+    states no allocations, give `open` as if there were none: they are worked out (receivables.applying).
+    """
 
     number: str
     entity: str
@@ -99,6 +105,10 @@ class OpenItem(msgspec.Struct, frozen=True, gc=False):
     clearing_document: str | None = None  # number/fiscal_year
     assignment: str | None = None
     text: str | None = None
+    related: str | None = None  # number/fiscal_year/instalment of the item that it refers to
+    discount: str | None = None  # cash discount that its clearing granted
+    company_discount: str | None = None
+    carries: str = "whole"  # whole, rest
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
@@ -130,6 +140,8 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     method: str | None = None
     bank_reference: str | None = None
     text: str | None = None
+    related: str | None = None  # number/fiscal_year/instalment of the item that it pays while both are open
+    carries: str = "whole"  # whole, rest
 
 
 class Allocation(msgspec.Struct, frozen=True, gc=False):
@@ -137,7 +149,10 @@ class Allocation(msgspec.Struct, frozen=True, gc=False):
 
     The number and sequence name the fact for ever: SAP the crediting document (number/fiscal_year), then its
     item and the target; Intacct the RECORDNO of the payment detail, then the kind of source. Amounts are
-    positive when the target's open amount becomes smaller.
+    positive when the target's open amount becomes smaller: by `amount`, of which `discount` was granted and
+    not paid, so that the source gave the rest. In company currency the source gave `company_difference` more
+    than the target's amount fell, a gain. It is never allocated before either side was posted. A line or
+    instalment that is empty stands for what the document posted to other accounts than customers'.
     """
 
     number: str
@@ -157,7 +172,7 @@ class Allocation(msgspec.Struct, frozen=True, gc=False):
     company_amount: str
     discount: str
     company_discount: str
-    company_difference: str  # realised exchange difference
+    company_difference: str  # realised exchange difference, a gain positive
     allocated_on: str
     derived: bool = False  # worked out from a clearing of several items, not stated by the ERP
     reverses: str | None = None  # number/sequence of the allocation that this one takes back
@@ -211,7 +226,9 @@ class Swept(msgspec.Struct, frozen=True, gc=False):
     dunning_level: str | None = None
 
 
-Record = LegalEntity | ControlAccount | Customer | Document | OpenItem | Swept
+Record = (
+    LegalEntity | ControlAccount | Customer | Document | OpenItem | Receipt | Allocation | DocumentTax | Swept
+)
 
 
 class Reject(msgspec.Struct, frozen=True, gc=False):

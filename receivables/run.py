@@ -17,6 +17,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from receivables import staging, tie_out
+from receivables.applying import Applying
 from receivables.digests import Digests
 from receivables.errors import Conflict, Rejected
 from receivables.publish import Publication, publish
@@ -73,6 +74,7 @@ class Run:
     ) -> None:
         self.opened = opened
         self.suspects = 0
+        self.notes: list[str] = []  # what people should know of a run that may be published all the same
         self._connection = connection
         self._clock = clock
         self._scope = {
@@ -82,6 +84,7 @@ class Run:
             "adapter": opened.adapter,
         }
         self._staging = Staging(connection, self._scope)
+        self._applying = Applying(connection, self._scope)
         self._books = Books(connection, self._scope)
         self._compared: list[TieOut] | None = None
 
@@ -163,9 +166,13 @@ class Run:
     # -- comparing ----------------------------------------------------------------------------------------
 
     def tie_out(self, totals: Sequence[ControlTotal], tolerance: Mapping[str, Decimal]) -> list[TieOut]:
-        """Compares the ERP's totals of after the last row with ours; raises Rejected for doubled totals."""
+        """Compares the ERP's totals of after the last row with ours; raises Rejected for doubled totals.
+
+        Before, what was paid is worked out where the ERP does not state it; `notes` says what does not fit.
+        """
         tie_out.refuse_doubled(totals)
         self._staging.settle()
+        self.notes = self._applying.apply()
         self._staging.keep_totals("after", totals)
         self._compared = self._books.compare(self.opened.day, tolerance)
         return self._compared
@@ -290,6 +297,7 @@ class Run:
                 "message": message,
                 "explanation": Jsonb(list(explanation)),
                 "suspects": self.suspects,
+                "notes": Jsonb(self.notes),
             },
         )
         if cursor.rowcount != 1:

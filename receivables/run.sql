@@ -64,7 +64,7 @@ where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and state = 
 -- The run is over, or held; its counts come from the page log.
 update receivables.run as r
 set state = %(state)s, ended_at = %(now)s, reason = %(reason)s, message = %(message)s,
-    explanation = %(explanation)s, suspects = %(suspects)s,
+    explanation = %(explanation)s, notes = %(notes)s, suspects = %(suspects)s,
     pages = p.pages, rows_read = p.received, rows_staged = p.staged, rejects = p.rejects
 from (select count(*) as pages, coalesce(sum(received), 0) as received, coalesce(sum(staged), 0) as staged,
              coalesce(sum(rejects), 0) as rejects

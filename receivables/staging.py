@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, Protocol
 
+import msgspec
 import psycopg
 import xxhash
 from psycopg import sql
@@ -24,11 +25,13 @@ from receivables.records import ControlTotal, Customer, Record, Reject
 
 SQL = queries(__file__)
 PAGE_BITS = 20  # seq = page ordinal x 2^20 + line
+WORKED_OUT = -(1 << 40)  # the first seq of rows that are worked out from those read
 TABLES = (
     *(kind.staged for kind in KIND_OF.values()),
     sql.Identifier("receivables", "staged_raw_digest"),
     sql.Identifier("receivables", "staged_reject"),
 )
+WITHDRAWALS = sql.Identifier("receivables", "staged_withdrawal")
 MARKS = tuple(sql.Identifier("receivables", name) for name in ("staged_control_total", "page", "staged_run"))
 
 
@@ -115,7 +118,7 @@ class Staging:
         alone = not (by_type or digests or rejects)
         with nullcontext() if alone else self._connection.transaction(), self._connection.cursor() as cursor:
             for type_, of_type in by_type.items():
-                self._copy(cursor, KIND_OF[type_], first, of_type)
+                copy_rows(cursor, KIND_OF[type_], self._scope["run_id"], first, of_type)
             if digests:
                 self._copy_digests(cursor, slice_.stream, first, digests)
             if rejects:
@@ -177,7 +180,9 @@ class Staging:
         ]
         if missing:
             with self._connection.cursor() as cursor:
-                self._copy(cursor, KIND_OF[Customer], self._ordinal << PAGE_BITS, missing)
+                copy_rows(
+                    cursor, KIND_OF[Customer], self._scope["run_id"], self._ordinal << PAGE_BITS, missing
+                )
 
     def keep_totals(self, at: str, totals: Iterable[ControlTotal]) -> None:
         """Keeps the ERP's totals of this end of the run: `before` or `after`."""
@@ -202,11 +207,6 @@ class Staging:
         ]  # fmt: skip
 
     # -- rows ---------------------------------------------------------------------------------------------
-
-    def _copy(self, cursor: psycopg.Cursor[Any], kind: Kind, first: int, records: Sequence[Record]) -> None:
-        statement = sql.SQL(SQL["copy"]).format(table=kind.staged, columns=columns(kind.fields))
-        with cursor.copy(statement) as copy:
-            copy.write(copy_text.with_digests(self._run, first, copy_text.lines(records), kind.seed))
 
     def _copy_digests(
         self, cursor: psycopg.Cursor[Any], stream: str, first: int, digests: Sequence[tuple[bytes, bytes]]
@@ -235,6 +235,15 @@ class Staging:
         cursor.execute(statement, self._scope)
 
 
+def copy_rows(
+    cursor: psycopg.Cursor[Any], kind: Kind, run_id: int, first: int, records: Sequence[msgspec.Struct]
+) -> None:
+    """Stages records of one kind, their seq from `first` upwards, each with the digest of its content."""
+    statement = sql.SQL(SQL["copy"]).format(table=kind.staged, columns=columns(kind.fields))
+    with cursor.copy(statement) as copy:
+        copy.write(copy_text.with_digests(str(run_id), first, copy_text.lines(records), kind.seed))
+
+
 def set_tenant(cursor: psycopg.Cursor[Any], tenant_id: int) -> None:
     """Lets this transaction see and write this tenant's rows."""
     cursor.execute("select set_config('app.tenant', %s, true)", [str(tenant_id)])
@@ -242,5 +251,5 @@ def set_tenant(cursor: psycopg.Cursor[Any], tenant_id: int) -> None:
 
 def forget(connection: psycopg.Connection[Any], run_id: int) -> None:
     """Deletes all that a run has staged, its mark last, so that a kill in between leaves a rest to find."""
-    for table in (*TABLES, *MARKS):
+    for table in (*TABLES, WITHDRAWALS, *MARKS):
         connection.execute(sql.SQL(SQL["forget_run"]).format(table=table), {"run_id": run_id})

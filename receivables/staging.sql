@@ -60,8 +60,9 @@ using (select {key}, max(seq) as last_seq from {table} where run_id = %(run_id)s
 where s.run_id = %(run_id)s and {same_key} and s.seq < twice.last_seq;
 
 -- name: unknown_customers
--- Customers that staged items name and of whom nothing but the number is published or staged.
-select entity, customer from receivables.staged_open_item where run_id = %(run_id)s and customer <> ''
+-- Customers that staged items and receipts name and of whom nothing but the number is published or staged.
+(select entity, customer from receivables.staged_open_item where run_id = %(run_id)s and customer <> ''
+ union select entity, customer from receivables.staged_receipt where run_id = %(run_id)s and customer <> '')
 except select entity, number from receivables.staged_customer where run_id = %(run_id)s
 except select entity, number from receivables.customer
        where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and not incomplete

@@ -1,4 +1,11 @@
-"""The tie-out: the ERP's control totals beside the sums of our items, compared in SQL.
+"""The tie-out: the ERP's control totals beside the sums of our lines, compared in SQL.
+
+One rule says what we have of an account at the end of a day. A line counts from the day it was posted until
+it is cleared: an open item adds, a receipt takes off. It counts with what the ERP's ledger carries there: the
+`whole` amount, where the ERP leaves a line whole until it is cleared (SAP: a part payment is a line of its
+own, so it cancels by itself), or the `rest`, what is open or unapplied, where the ERP takes allocations off
+at once (Intacct): then allocations of later days are put back on both sides. So SAP is compared by what was
+read, not by what we worked out.
 
 Every control account that either side knows is compared as a whole, in company currency always and in
 document currency where the ERP gives it, and per customer where the ERP gives that, so that two errors that
@@ -55,7 +62,7 @@ class TieOut:
 
 
 class Books:
-    """Our items as they would be once this run is published, on the run's connection."""
+    """Our lines as they would be once this run is published, on the run's connection."""
 
     def __init__(self, connection: psycopg.Connection[Any], scope: Mapping[str, Any]) -> None:
         self._connection = connection
@@ -77,7 +84,7 @@ class Books:
             return cursor.execute(_overlaid("tie_out"), asked).fetchall()
 
     def accounts(self) -> list[tuple[str, str]]:
-        """(entity, account) of every control account that items are on or that the ERP named."""
+        """(entity, account) of every control account that lines are on or that the ERP named."""
         return self._rows("accounts", {})
 
     def documents(
@@ -101,7 +108,7 @@ class Books:
         return self._rows("read_again", {})
 
     def suspects(self) -> int:
-        """How many open items we hold that the sweep does not show."""
+        """How many open lines we hold that the sweep does not show."""
         ((count,),) = self._rows("suspects", {})
         return int(count)
 
@@ -126,4 +133,5 @@ def refuse_doubled(totals: Sequence[ControlTotal]) -> None:
 
 
 def _overlaid(query: str) -> sql.Composed:
-    return sql.SQL(SQL[query]).format(items=sql.SQL(SQL["items"]))
+    lines = sql.SQL(SQL["lines"])
+    return sql.SQL(SQL[query]).format(lines=lines, put_back=sql.SQL(SQL["put_back"]).format(lines=lines))

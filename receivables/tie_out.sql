@@ -9,35 +9,61 @@ moment as (
 -- Where the ERP gives no total for an account, the day is that of the entity's other accounts.
 asked as (
     select entity, basis, customer is not null as part, max(as_of) as as_of from erp group by 1, 2, 3),
--- Current and staged items are added and the replaced ones taken off: cheaper than looking for each current
--- item whether it is replaced.
-item as not materialized (
-    select entity, account, customer, currency, company_currency, original, company_original, posted_on, cleared_on,
-           1 as items
+-- Current and staged lines are added and the replaced ones taken off: cheaper than looking for each current
+-- line whether it is replaced. A receipt takes down what an item adds.
+staged as not materialized (
+    select number, entity, fiscal_year, instalment, account from receivables.staged_open_item where run_id = %(run_id)s
+    union all
+    select number, entity, fiscal_year, line, account from receivables.staged_receipt where run_id = %(run_id)s),
+line as not materialized (
+    select entity, account, customer, currency, company_currency, carries, original as whole, open as rest,
+           company_original as company_whole, company_open as company_rest, posted_on, cleared_on, 1 as items
     from receivables.open_item where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
     union all
-    select entity, account, customer, currency, company_currency, original, company_original, posted_on, cleared_on, 1
+    select entity, account, customer, currency, company_currency, carries, original, open, company_original,
+           company_open, posted_on, cleared_on, 1
     from receivables.staged_open_item where run_id = %(run_id)s
     union all
-    select c.entity, c.account, c.customer, c.currency, c.company_currency, -c.original, -c.company_original,
-           c.posted_on, c.cleared_on, -1
-    from receivables.staged_open_item s
+    select c.entity, c.account, c.customer, c.currency, c.company_currency, c.carries, -c.original, -c.open,
+           -c.company_original, -c.company_open, c.posted_on, c.cleared_on, -1
+    from staged s
     join receivables.open_item c
       on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s and c.number = s.number
      and c.entity = s.entity and c.fiscal_year = s.fiscal_year and c.instalment = s.instalment
      and c.account = s.account
-    where s.run_id = %(run_id)s),
--- One pass for each day: summed inside, or the planner would keep all items in memory between two days.
+    union all
+    select entity, account, customer, currency, company_currency, carries, -amount, -unapplied, -company_amount,
+           -company_unapplied, booked_on, cleared_on, 1
+    from receivables.receipt where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
+    union all
+    select entity, account, customer, currency, company_currency, carries, -amount, -unapplied, -company_amount,
+           -company_unapplied, booked_on, cleared_on, 1
+    from receivables.staged_receipt where run_id = %(run_id)s
+    union all
+    select c.entity, c.account, c.customer, c.currency, c.company_currency, c.carries, c.amount, c.unapplied,
+           c.company_amount, c.company_unapplied, c.booked_on, c.cleared_on, -1
+    from staged s
+    join receivables.receipt c
+      on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s and c.number = s.number
+     and c.entity = s.entity and c.fiscal_year = s.fiscal_year and c.line = s.instalment and c.account = s.account),
+{put_back},
+-- One pass for each day: summed inside, or the planner would keep all lines in memory between two days.
 counted as materialized (
     select i.*, m.as_of
     from moment m
     cross join lateral (
         select entity, account, customer, currency, company_currency,
-               sum(original) as original, sum(company_original) as company_original, sum(items) as items
-        from item
-        where posted_on <= m.as_of and (cleared_on is null or cleared_on > m.as_of)
+               sum(amount) as original, sum(company_amount) as company_original, sum(items) as items
+        from (select entity, account, customer, currency, company_currency,
+                     case carries when 'whole' then whole else rest end as amount,
+                     case carries when 'whole' then company_whole else company_rest end as company_amount, items
+              from line
+              where posted_on <= m.as_of and (cleared_on is null or cleared_on > m.as_of)
+              union all
+              select entity, account, customer, currency, company_currency, amount, company_amount, 0
+              from put_back where posted_on <= m.as_of and allocated_on > m.as_of) as one
         group by entity, account, customer, currency, company_currency
-        having sum(items) <> 0) as i),
+        having sum(items) <> 0 or sum(amount) <> 0 or sum(company_amount) <> 0) as i),
 part as (
     select entity, account, 'company' as basis, company_currency as currency, customer, as_of,
            sum(company_original) as closing, sum(items) as items
@@ -85,60 +111,141 @@ from judged
 where customer is null or status <> 'equal'
 order by entity, account, basis, currency, customer nulls first;
 
--- name: items
--- The items as they would be after publishing this run: current, overlaid with what is staged.
-select entity, account, customer, currency, company_currency, original, company_original, posted_on, cleared_on,
-       number, fiscal_year, instalment, due_on, dunning_level
+-- name: put_back
+-- What allocations after the first day of comparison took off lines that carry their rest: two common table
+-- expressions, of the allocations as they would be after publishing this run and of their lines.
+later as materialized (
+    select a.* from (
+        select entity, number, sequence, source_number, source_fiscal_year, source_line, target_number,
+               target_fiscal_year, target_instalment, target_account, amount, company_amount, discount,
+               company_discount, company_difference, allocated_on
+        from receivables.staged_allocation where run_id = %(run_id)s
+        union all
+        select c.entity, c.number, c.sequence, c.source_number, c.source_fiscal_year, c.source_line, c.target_number,
+               c.target_fiscal_year, c.target_instalment, c.target_account, c.amount, c.company_amount, c.discount,
+               c.company_discount, c.company_difference, c.allocated_on
+        from receivables.allocation c
+        where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
+          and c.allocated_on > (select min(as_of) from moment)
+          and not exists (
+            select from receivables.staged_allocation s
+            where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity and s.sequence = c.sequence)
+          and not exists (
+            select from receivables.staged_withdrawal w
+            where w.run_id = %(run_id)s and w.kind = 'allocation' and w.key = array[c.number, c.entity, c.sequence])
+    ) as a
+    where a.allocated_on > (select min(as_of) from moment)),
+put_back as materialized (
+    select l.number, l.fiscal_year, l.entity, l.account, l.customer, l.currency, l.company_currency, l.posted_on,
+           a.allocated_on, a.amount, a.company_amount
+    from later a
+    cross join lateral (
+        select * from ({lines}) as l
+        where not l.receipt and l.carries = 'rest' and l.number = a.target_number and l.entity = a.entity
+          and l.fiscal_year = a.target_fiscal_year and l.instalment = a.target_instalment
+          and l.account = a.target_account) as l
+    union all
+    select l.number, l.fiscal_year, l.entity, l.account, l.customer, l.currency, l.company_currency, l.posted_on,
+           a.allocated_on, a.discount - a.amount, a.company_discount - a.company_amount - a.company_difference
+    from later a
+    cross join lateral (
+        select * from ({lines}) as l
+        where l.carries = 'rest' and l.number = a.source_number and l.entity = a.entity
+          and l.fiscal_year = a.source_fiscal_year and l.instalment = a.source_line
+        order by l.account limit 1) as l)
+
+-- name: lines
+-- The lines as they would be after publishing this run: current, overlaid with what is staged. Of a receipt,
+-- which takes down what an item adds, the amounts are negative.
+select entity, account, customer, currency, company_currency, carries, original as whole, open as rest,
+       company_original as company_whole, company_open as company_rest, posted_on, cleared_on, number, fiscal_year,
+       instalment, due_on, dunning_level, false as receipt
 from receivables.staged_open_item where run_id = %(run_id)s
 union all
-select c.entity, c.account, c.customer, c.currency, c.company_currency, c.original, c.company_original, c.posted_on,
-       c.cleared_on, c.number, c.fiscal_year, c.instalment, c.due_on, c.dunning_level
+select entity, account, customer, currency, company_currency, carries, -amount, -unapplied, -company_amount,
+       -company_unapplied, booked_on, cleared_on, number, fiscal_year, line, null, null, true
+from receivables.staged_receipt where run_id = %(run_id)s
+union all
+select c.entity, c.account, c.customer, c.currency, c.company_currency, c.carries, c.original, c.open,
+       c.company_original, c.company_open, c.posted_on, c.cleared_on, c.number, c.fiscal_year, c.instalment, c.due_on,
+       c.dunning_level, false
 from receivables.open_item c
 where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
   and not exists (
     select from receivables.staged_open_item s
     where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
-      and s.fiscal_year = c.fiscal_year and s.instalment = c.instalment and s.account = c.account);
+      and s.fiscal_year = c.fiscal_year and s.instalment = c.instalment and s.account = c.account)
+  and not exists (
+    select from receivables.staged_receipt s
+    where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
+      and s.fiscal_year = c.fiscal_year and s.line = c.instalment and s.account = c.account)
+union all
+select c.entity, c.account, c.customer, c.currency, c.company_currency, c.carries, -c.amount, -c.unapplied,
+       -c.company_amount, -c.company_unapplied, c.booked_on, c.cleared_on, c.number, c.fiscal_year, c.line, null, null,
+       true
+from receivables.receipt c
+where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
+  and not exists (
+    select from receivables.staged_receipt s
+    where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
+      and s.fiscal_year = c.fiscal_year and s.line = c.line and s.account = c.account)
+  and not exists (
+    select from receivables.staged_open_item s
+    where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
+      and s.fiscal_year = c.fiscal_year and s.instalment = c.line and s.account = c.account);
 
 -- name: accounts
--- Every control account that items are on, open or cleared, or that the ERP named: adapters name those of items.
+-- Every control account that items or receipts are on, open or cleared, or that the ERP named: adapters name
+-- those of what they make.
 select entity, account from receivables.control_account
       where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
 union select distinct entity, account from receivables.staged_open_item where run_id = %(run_id)s
+union select distinct entity, account from receivables.staged_receipt where run_id = %(run_id)s
 union select entity, account from receivables.staged_control_account where run_id = %(run_id)s
 order by 1, 2;
 
 -- name: our_documents
--- Our documents behind one total, with what each adds to it.
+-- Our documents behind one total, with what each adds to it: as the ledger's own lines are.
+with moment as (select %(as_of)s::date as as_of),
+{put_back},
+counted as (
+    select number, fiscal_year, entity, account, customer, currency, company_currency,
+           case carries when 'whole' then whole else rest end as amount,
+           case carries when 'whole' then company_whole else company_rest end as company_amount
+    from ({lines}) as line
+    where posted_on <= %(as_of)s and (cleared_on is null or cleared_on > %(as_of)s)
+    union all
+    select number, fiscal_year, entity, account, customer, currency, company_currency, amount, company_amount
+    from put_back where posted_on <= %(as_of)s)
 select number || '/' || fiscal_year as document,
-       sum(case when %(basis)s = 'company' then company_original else original end)::text as amount
-from ({items}) as item
+       sum(case when %(basis)s = 'company' then company_amount else amount end)::text as amount
+from counted
 where entity = %(entity)s and account = %(account)s
   and case when %(basis)s = 'company' then company_currency else currency end = %(currency)s
   and (%(customer)s::text is null or customer = %(customer)s)
-  and posted_on <= %(as_of)s and (cleared_on is null or cleared_on > %(as_of)s)
 group by number, fiscal_year
 order by number, fiscal_year;
 
 -- name: read_again
--- Documents of which the sweep shows an item that we do not hold, or hold otherwise.
+-- Documents of which the sweep shows a line that we do not hold, or hold otherwise; a receipt is not dunned.
 select distinct s.entity, s.fiscal_year, s.number
 from receivables.staged_swept s
-left join ({items}) as i
-  on i.number = s.number and i.entity = s.entity and i.fiscal_year = s.fiscal_year
- and i.instalment = s.instalment and i.account = s.account
+left join ({lines}) as l
+  on l.number = s.number and l.entity = s.entity and l.fiscal_year = s.fiscal_year
+ and l.instalment = s.instalment and l.account = s.account
 where s.run_id = %(run_id)s
-  and (i.number is null or i.cleared_on is not null or i.customer <> s.customer or i.currency <> s.currency
-       or i.original <> s.original or i.company_original <> s.company_original
-       or i.due_on is distinct from s.due_on or i.dunning_level is distinct from s.dunning_level)
+  and (l.number is null or l.cleared_on is not null or l.customer <> s.customer or l.currency <> s.currency
+       or l.whole <> s.original or l.company_whole <> s.company_original
+       or not l.receipt and (l.due_on is distinct from s.due_on
+                             or l.dunning_level is distinct from s.dunning_level))
 order by 1, 2, 3;
 
 -- name: suspects
--- Open items that we hold and the sweep of their entity does not show; they stay open without a second proof.
-select count(*) from ({items}) as i
-where i.cleared_on is null
-  and i.entity in (select entity from receivables.staged_swept where run_id = %(run_id)s)
+-- Open lines that we hold and the sweep of their entity does not show; they stay open without a second proof.
+select count(*) from ({lines}) as l
+where l.cleared_on is null
+  and l.entity in (select entity from receivables.staged_swept where run_id = %(run_id)s)
   and not exists (
     select from receivables.staged_swept s
-    where s.run_id = %(run_id)s and s.number = i.number and s.entity = i.entity
-      and s.fiscal_year = i.fiscal_year and s.instalment = i.instalment and s.account = i.account);
+    where s.run_id = %(run_id)s and s.number = l.number and s.entity = l.entity
+      and s.fiscal_year = l.fiscal_year and s.instalment = l.instalment and s.account = l.account);

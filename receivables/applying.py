@@ -1,0 +1,198 @@
+"""Works out the allocations of a run that an ERP does not state: of its clearings and of its open payments.
+
+Clearings cross pages, slices and runs, so this is done once everything is read: over the current rows with
+the staged ones in their place, for the clearings and payments that this run touched and for no others. What
+follows is staged beside what was read, under a seq below zero, and is the same however often it is done.
+Leaves alone what an ERP states as facts: rows that carry their rest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from receivables.clearing import Line, Paid, clearing, payments
+from receivables.kinds import ALLOCATION, OPEN_ITEM, RECEIPT, Kind, columns, same
+from receivables.queries import queries
+from receivables.records import Allocation
+from receivables.staging import WORKED_OUT, copy_rows, set_tenant
+
+SQL = queries(__file__)
+BATCH = 5_000  # lines fetched, and allocations staged, at a time
+NOTES = 20  # notes of one run
+PLACES = len(Line._fields)
+Key = tuple[str, ...]
+
+
+class Payable(NamedTuple):
+    """An item, or a payment that names one (`name`: the item's), and what is open or unapplied of it now."""
+
+    line: Line
+    staged: bool
+    name: str
+    receipt: bool
+    rest: Decimal
+    company_rest: Decimal
+
+    @property
+    def key(self) -> Key:
+        """Its key, in the order of the kind's columns."""
+        of = self.line
+        return of.number, of.entity, of.fiscal_year, of.line, of.account
+
+
+class Change(NamedTuple):
+    """What is open of an item, or unapplied of a receipt, once its payments are allocated."""
+
+    key: Key
+    staged: bool
+    rest: Decimal
+    company_rest: Decimal
+
+
+class Applying:
+    """The allocations of one run, on the run's connection; `apply` does it all in one transaction."""
+
+    def __init__(self, connection: psycopg.Connection[Any], scope: Mapping[str, Any]) -> None:
+        self._connection = connection
+        self._scope = scope
+        self._place = WORKED_OUT
+        self._named: list[Line] = []  # touched without being staged: their allocations may be gone
+        self._notes: list[str] = []
+
+    def apply(self) -> list[str]:
+        """Stages allocations, open amounts and withdrawals; sentences about what could not be applied."""
+        self._place, self._named, self._notes = WORKED_OUT, [], []
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            set_tenant(cursor, self._scope["tenant_id"])
+            cursor.execute(SQL["forget_allocations"], self._scope)
+            cursor.execute(SQL["forget_withdrawals"], self._scope)
+            (any_lines,) = cursor.execute(SQL["any_lines"], self._scope).fetchone() or (False,)
+            if any_lines:
+                self._stage(cursor, self._of_clearings())
+                self._stage(cursor, self._of_payments(cursor))
+                self._withdraw(cursor)
+        return self._notes[:NOTES]
+
+    def _of_clearings(self) -> Iterator[Allocation]:
+        for _, rows in groupby(self._rows("clearings"), key=lambda row: (row[0], row[12])):
+            yield from clearing([self._line(row) for row in rows])
+
+    def _of_payments(self, cursor: psycopg.Cursor[Any]) -> Iterator[Allocation]:
+        changes: defaultdict[bool, list[Change]] = defaultdict(list)
+        rows = (Payable(self._line(row), *row[PLACES:]) for row in self._rows("payments"))
+        for _, found in groupby(rows, key=lambda row: (row.line.entity, row.name)):
+            item, *named_by = found
+            if item.receipt:
+                continue  # nobody has read the item: its payments stay unapplied, as they were read
+            paid = payments(item.line, [payment.line for payment in named_by])
+            yield from paid.allocations
+            self._note(item, named_by, paid)
+            rests = [(paid.open, paid.company_open), *paid.unapplied]
+            for row, rest in zip((item, *named_by), rests, strict=True):
+                if row.line.cleared_on is None and rest != (row.rest, row.company_rest):
+                    changes[row.receipt].append(Change(row.key, row.staged, *rest))
+        self._replace(cursor, OPEN_ITEM, ("open", "company_open"), changes[False])
+        self._replace(cursor, RECEIPT, ("unapplied", "company_unapplied"), changes[True])
+
+    def _line(self, row: tuple[Any, ...]) -> Line:
+        """The line of a row; one that is not staged is remembered."""
+        line, staged = Line._make(row[:PLACES]), row[PLACES]
+        if not staged:
+            self._named.append(line)
+        return line
+
+    def _note(self, item: Payable, named_by: Sequence[Payable], paid: Paid) -> None:
+        """A sentence for each payment that its item cannot take whole."""
+        for payment, (rest, _) in zip(named_by, paid.unapplied, strict=True):
+            if rest:
+                line, of = payment.line, item.line
+                why = "is cleared" if of.cleared_on else f"is of {of.amount:f} {of.currency}"
+                self._notes.append(
+                    f"Receipt {line.document} of {line.entity} names {item.name}, which {why}: "
+                    f"{rest:f} {line.currency} stay unapplied."
+                )
+
+    # -- rows ---------------------------------------------------------------------------------------------
+
+    def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, fetched some at a time, so that millions never are in memory."""
+        with self._connection.cursor(name=query) as cursor:
+            cursor.itersize = BATCH
+            cursor.execute(SQL[query], self._scope)
+            yield from cursor
+
+    def _stage(self, cursor: psycopg.Cursor[Any], allocations: Iterator[Allocation]) -> None:
+        batch: list[Allocation] = []
+        for allocation in allocations:
+            batch.append(allocation)
+            if len(batch) == BATCH:
+                self._copy(cursor, ALLOCATION, batch)
+                batch = []
+        self._copy(cursor, ALLOCATION, batch)
+
+    def _copy(self, cursor: psycopg.Cursor[Any], kind: Kind, records: Sequence[Any]) -> None:
+        if records:
+            copy_rows(cursor, kind, self._scope["run_id"], self._place, records)
+            self._place += len(records)
+
+    def _replace(
+        self, cursor: psycopg.Cursor[Any], kind: Kind, amounts: tuple[str, str], changes: Sequence[Change]
+    ) -> None:
+        """Stages these rows anew with other open amounts: those staged, and copies of those published."""
+        by_key = {change.key: change for change in changes}
+        for query, staged in (("staged_rows", True), ("published_rows", False)):
+            keys = [change.key for change in changes if change.staged is staged]
+            for at in range(0, len(keys), BATCH):
+                asked = {**self._scope, **_arrays(kind, keys[at : at + BATCH])}
+                rows = cursor.execute(_of_keys(query, kind), asked).fetchall()
+                made = [kind.record(*row) for row in rows]
+                if staged:
+                    cursor.execute(_of_keys("forget_staged_rows", kind), asked)
+                self._copy(cursor, kind, [_with(kind, record, amounts, by_key) for record in made])
+
+    def _withdraw(self, cursor: psycopg.Cursor[Any]) -> None:
+        named = {
+            "entities": [line.entity for line in self._named],
+            "numbers": [line.number for line in self._named],
+            "years": [line.fiscal_year for line in self._named],
+            "lines": [line.line for line in self._named],
+            "credits": [line.amount < 0 for line in self._named],
+        }
+        cursor.execute(SQL["withdraw_allocations"], {**self._scope, **named})
+        for query in ("withdraw_items", "withdraw_receipts", "withdraw_documents"):
+            cursor.execute(SQL[query], self._scope)
+
+
+def _with(
+    kind: Kind, record: msgspec.Struct, amounts: tuple[str, str], changes: Mapping[Key, Change]
+) -> msgspec.Struct:
+    change = changes[tuple(getattr(record, name) for name in kind.key)]
+    values = (f"{change.rest:f}", f"{change.company_rest:f}")
+    return msgspec.structs.replace(record, **dict(zip(amounts, values, strict=True)))
+
+
+def _arrays(kind: Kind, keys: Sequence[Key]) -> dict[str, list[str]]:
+    """One array for each column of the key."""
+    return dict(zip(kind.key, map(list, zip(*keys, strict=True)), strict=True))
+
+
+def _of_keys(query: str, kind: Kind) -> sql.Composed:
+    """A query for rows of this kind by key; its arrays are bound by the names of the key's columns."""
+    return sql.SQL(SQL[query]).format(
+        staged=kind.staged,
+        current=kind.current,
+        key=columns(kind.key),
+        same_key=same(kind.key, "row", "wanted"),
+        arrays=sql.SQL(", ").join(sql.SQL("{}::text[]").format(sql.Placeholder(name)) for name in kind.key),
+        columns=sql.SQL(", ").join(
+            sql.SQL("{}::text").format(sql.Identifier("row", name)) for name in kind.fields
+        ),
+    )
