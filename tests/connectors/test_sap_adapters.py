@@ -17,7 +17,7 @@ from connectors.systems.sap_s4hana.plan import month_before
 from connectors.systems.sap_s4hana.settings import Settings
 from connectors.systems.sap_s4hana.totals import forms, period_end
 from receivables.errors import Unreadable
-from receivables.records import ControlAccount, Customer, Document, OpenItem
+from receivables.records import ControlAccount, Customer, Document, OpenItem, Receipt
 
 TODAY = date(2026, 11, 24)
 BASE: dict[str, Any] = {"base_url": "https://sap.example.com", "company_codes": "1010"}
@@ -75,7 +75,7 @@ def test_keys_lose_their_leading_zeros_and_documents_keep_them_printed() -> None
         ({"DebitCreditCode": "H", "AmountInTransactionCurrency": "-1.00", "AmountInCompanyCodeCurrency": "-1.00", "IsReversal": True}, "invoice"),
         ({"AccountingDocumentType": "DG"}, "debit_note"),
         ({"AccountingDocumentType": "DG", "IsReversal": True}, "credit_note"),
-        ({"AccountingDocumentType": "DZ"}, None),
+        ({"AccountingDocumentType": "DZ"}, "journal"),
         ({"AccountingDocumentType": "AB"}, "journal"),
         ({"AccountingDocumentType": "ZZ"}, "journal"),
         ({"AccountingDocumentType": "DR", "SpecialGLCode": "A"}, "advance"),
@@ -85,6 +85,77 @@ def test_the_kind_of_a_document_follows_type_and_sign(values: dict[str, Any], ki
     document = one(Document, row(**values))
     assert (document.kind if document else None) == kind
     assert one(OpenItem, row(**values)) is not None
+
+
+CREDIT: dict[str, Any] = {
+    "DebitCreditCode": "H",
+    "AmountInTransactionCurrency": "-110.00",
+    "TransactionCurrency": "USD",
+    "AmountInCompanyCodeCurrency": "-100.00",
+}
+
+
+def test_a_credit_of_a_payment_is_a_receipt_and_no_document() -> None:
+    payment = row(
+        AccountingDocumentType="DZ", **CREDIT, InvoiceReference="0100000012", InvoiceReferenceFiscalYear="2026",
+        InvoiceItemReference="002", FollowOnDocumentType="Z", ValueDate="/Date(1768521600000)/",
+        DocumentReferenceID="WIRE 7", IsReversed=True,
+    )  # fmt: skip
+    receipt = one(Receipt, payment)
+    assert (one(OpenItem, payment), one(Document, payment)) == (None, None)
+    assert (receipt.number, receipt.line, receipt.printed) == ("100000012", "1", "0100000012")
+    assert (receipt.amount, receipt.unapplied, receipt.currency) == ("110.00", "110.00", "USD")
+    assert (receipt.company_amount, receipt.company_unapplied) == ("100.00", "100.00")
+    assert (receipt.booked_on, receipt.value_on, receipt.status) == ("2026-01-15", "2026-01-16", "reversed")
+    assert (receipt.related, receipt.bank_reference) == ("100000012/2026/2", "WIRE 7")
+    assert one(ControlAccount, payment).kind == "trade"
+
+
+def test_a_cleared_receipt_has_nothing_unapplied() -> None:
+    cleared = {
+        "ClearingAccountingDocument": "9",
+        "ClearingDocFiscalYear": "2026",
+        "ClearingDate": "/Date(1768521600000)/",
+    }
+    receipt = one(Receipt, row(AccountingDocumentType="DZ", **CREDIT, **cleared))
+    assert (receipt.amount, receipt.unapplied, receipt.company_unapplied) == ("110.00", "0", "0")
+    assert (receipt.cleared_on, receipt.clearing_document) == ("2026-01-16", "9/2026")
+
+
+def test_a_payment_that_follows_on_otherwise_names_nothing_to_pay() -> None:
+    named = {"InvoiceReference": "12", "InvoiceReferenceFiscalYear": "2026", "InvoiceItemReference": "1"}
+    for follow_on, related in (("Z", "12/2026/1"), ("", "12/2026/1"), (None, "12/2026/1"), ("V", None)):
+        payment = row(AccountingDocumentType="DZ", **CREDIT, **named, FollowOnDocumentType=follow_on)
+        assert one(Receipt, payment).related == related
+
+
+def test_a_debit_of_a_payment_is_the_residual_of_a_journal_document() -> None:
+    residual = row(
+        AccountingDocumentType="DZ", AccountingDocumentItem="003", InvoiceReference="12",
+        InvoiceReferenceFiscalYear="2026", InvoiceItemReference="1",
+    )  # fmt: skip
+    records, errors = adapt(
+        row(AccountingDocumentType="DZ", AccountingDocumentItem="002", **CREDIT), residual
+    )
+    assert not errors
+    (item,) = [r for r in records if isinstance(r, OpenItem)]
+    (document,) = [r for r in records if isinstance(r, Document)]
+    assert (item.instalment, item.original, item.related) == ("3", "600.00", "12/2026/1")
+    assert (document.type, document.kind, document.related) == ("DZ", "journal", "12/2026/1")
+
+
+def test_the_discount_of_a_clearing_has_no_sign() -> None:
+    cleared = {
+        "ClearingAccountingDocument": "9",
+        "ClearingDocFiscalYear": "2026",
+        "ClearingDate": "/Date(1768521600000)/",
+    }
+    for printed in ("12.00", "-12.00"):
+        discounts = {"CashDiscountAmount": printed, "CashDiscountAmtInCoCodeCrcy": printed}
+        item = one(OpenItem, row(**cleared, **discounts))
+        assert (item.discount, item.company_discount) == ("12.00", "12.00")
+        assert one(OpenItem, row(**discounts)).discount is None
+    assert one(OpenItem, row(**cleared, CashDiscountAmount="0.00")).discount is None
 
 
 def test_settings_say_what_types_and_special_ledgers_mean() -> None:

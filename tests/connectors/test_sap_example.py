@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from connectors.kit.stream import Access
-from receivables.records import ControlAccount, Customer, Document, LegalEntity, OpenItem, Swept
+from receivables.records import ControlAccount, Customer, Document, LegalEntity, OpenItem, Receipt, Swept
 from tests.connectors.conftest import SYSTEM, Read, Start, access_to, read
 
 MARCH = date(2026, 3, 1)
@@ -49,7 +49,6 @@ def test_open_items(loaded: Read) -> None:
     assert found == {
         ("1800000012", "1", "600.00", "600.00", "2026-02-14", None),
         ("1800000012", "2", "600.00", "600.00", "2026-03-16", None),
-        ("1400000031", "2", "-250.00", "-250.00", "2026-02-20", None),
         ("1800000019", "1", "-120.00", "-120.00", "2026-02-25", None),
         ("1800000025", "1", "360.00", "0", "2026-03-28", "2026-02-27"),
         ("1800000026", "1", "-360.00", "0", "2026-02-27", "2026-02-27"),
@@ -62,6 +61,15 @@ def test_open_items(loaded: Read) -> None:
         for i in loaded.of(OpenItem)
     } == {("EUR", True, True)}
     assert {i.clearing_document for i in loaded.of(OpenItem)} == {None, "1800000026/2026"}
+
+
+def test_the_receipt(loaded: Read) -> None:
+    (receipt,) = loaded.of(Receipt)
+    assert (receipt.number, receipt.fiscal_year, receipt.line) == ("1400000031", "2026", "2")
+    assert (receipt.amount, receipt.currency, receipt.unapplied) == ("250.00", "EUR", "250.00")
+    assert (receipt.booked_on, receipt.status, receipt.related) == (
+        "2026-02-20", "received", "1800000012/2026/1",
+    )  # fmt: skip
 
 
 def test_customer_and_company_code(loaded: Read) -> None:
@@ -79,8 +87,9 @@ def test_customer_and_company_code(loaded: Read) -> None:
 
 
 def test_sweep_shows_what_is_open(loaded: Read) -> None:
-    open_items = {(i.number, i.instalment, i.original) for i in loaded.of(OpenItem) if i.open != "0"}
-    assert {(s.number, s.instalment, s.original) for s in loaded.of(Swept)} == open_items
+    open_lines = {(i.number, i.instalment, i.original) for i in loaded.of(OpenItem) if i.open != "0"}
+    open_lines |= {(r.number, r.line, f"-{r.amount}") for r in loaded.of(Receipt) if r.unapplied != "0"}
+    assert {(s.number, s.instalment, s.original) for s in loaded.of(Swept)} == open_lines
 
 
 def test_totals(example: Access, loaded: Read) -> None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from encours.sync import SyncResult
-from tests.sync.test_sync_equal import owed, owed_by_the_journal
+from tests.sync.test_sync_equal import balances, balances_of_the_journal, owed, owed_by_the_journal
 
 if TYPE_CHECKING:
     from tests.crash.conftest import Look, Phase, Spawn, Syncing, Watch, Watching
@@ -176,7 +176,7 @@ def check_what_readers_see(
     """Right after the kill: all that was there before, or all that the killed run published."""
     if kill.left.state == "published" and kill.left.number != since:
         assert len(watched.rows("publication")) == len(before["publication"]) + 1, kill
-        assert owed(open_items(watched)) == owed_by_the_journal(trial.erp), kill
+        assert owed(watched.rows) == owed_by_the_journal(trial.erp), kill
     else:
         assert watched.visible() == before, kill
 
@@ -186,10 +186,8 @@ def next_run(trial: Trial, watched: Watch, kill: Kill) -> SyncResult:
     result = trial.installation.hub.sync(watched.key, sweep=kill.mode == "sweep")
     assert (result.state, result.verdict, result.rejects) == ("published", "equal", 0), kill
     assert kill.left.state != "reading" or result.run == kill.left.number, kill
-    items = watched.rows("open_item")
-    assert len(owed(items)) == len(items), f"{kill}: an item is there twice"
-    assert owed(open_items(watched)) == owed_by_the_journal(trial.erp), kill
-    assert by_customer(open_items(watched)) == by_customer_in_the_journal(trial.erp), kill
+    assert owed(watched.rows) == owed_by_the_journal(trial.erp), kill
+    assert balances(watched.rows) == balances_of_the_journal(trial.erp), kill
     shown = watched.publication()
     assert shown["content_hash"] == trial.watch(trial.installation, "witness").publication()["content_hash"]
     assert watched.staged() == {}, f"{kill}: staged rows of runs that are over"
@@ -214,33 +212,6 @@ def check_the_witness(trial: Trial) -> None:
     """What all were compared with is what the ERP has, and every use of the password was told."""
     witness = trial.watch(trial.installation, "witness")
     assert {row["state"] for row in witness.rows("run")} == {"published"}
-    assert set(owed(witness.rows("open_item"))) <= set(trial.erp.items())
+    assert set(owed(witness.rows)) <= set(trial.erp.items())
     hub = trial.installation.hub
     assert hub.authority.audit.verify(hub.registry.connector("witness").tenant_id).intact
-
-
-def open_items(watched: Watch) -> list[dict[str, Any]]:
-    return [row for row in watched.rows("open_item") if row["cleared_on"] is None]
-
-
-def by_customer(rows: list[dict[str, Any]]) -> Owed:
-    """What is owed by company code, account, currency and customer, in both currencies."""
-    sums: dict[tuple[str, ...], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
-    for row in rows:
-        pair = sums[row["entity"], row["account"], row["currency"], row["customer"]]
-        pair[0] += row["open"]
-        pair[1] += row["company_open"]
-    return {place: (amount, company) for place, (amount, company) in sums.items() if amount or company}
-
-
-def by_customer_in_the_journal(erp: Erp) -> Owed:
-    """The same, as the double entries of the journal add up."""
-    sums = {
-        (row["company_code"], row["account"], row["currency"], row["customer"]): (
-            Decimal(row["amount"]),
-            Decimal(row["company_amount"]),
-        )
-        for row in erp.control("journal")["balances"]
-        if row["customer"]
-    }
-    return {place: pair for place, pair in sums.items() if any(pair)}

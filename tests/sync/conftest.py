@@ -25,7 +25,17 @@ from identity.secret import Secret
 from receivables.reading import RunRow
 
 LOOPBACK = "127.0.0.1/32"
-VISIBLE = ("legal_entity", "control_account", "customer", "document", "open_item", "bookmark", "publication")
+VISIBLE = (
+    "legal_entity",
+    "control_account",
+    "customer",
+    "document",
+    "open_item",
+    "receipt",
+    "allocation",
+    "bookmark",
+    "publication",
+)
 
 
 class Database(Protocol):

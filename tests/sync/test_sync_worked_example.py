@@ -66,9 +66,8 @@ def test_the_documents(published: Installation) -> None:
 def test_the_open_items(published: Installation) -> None:
     rows = published.of(KEY, "open_item")
     assert chosen(rows, "number", "instalment", "original", "open", "due_on", "cleared_on") == {
-        ("1800000012", "1", Decimal("600.00"), Decimal("600.00"), date(2026, 2, 14), None),
+        ("1800000012", "1", Decimal("600.00"), Decimal("350.00"), date(2026, 2, 14), None),
         ("1800000012", "2", Decimal("600.00"), Decimal("600.00"), date(2026, 3, 16), None),
-        ("1400000031", "2", Decimal("-250.00"), Decimal("-250.00"), date(2026, 2, 20), None),
         ("1800000019", "1", Decimal("-120.00"), Decimal("-120.00"), date(2026, 2, 25), None),
         ("1800000025", "1", Decimal("360.00"), Decimal(0), date(2026, 3, 28), date(2026, 2, 27)),
         ("1800000026", "1", Decimal("-360.00"), Decimal(0), date(2026, 2, 27), date(2026, 2, 27)),
@@ -79,6 +78,34 @@ def test_the_open_items(published: Installation) -> None:
         assert (row["company_original"], row["company_open"]) == (row["original"], row["open"])
         assert row["clearing_document"] == ("1800000026/2026" if row["cleared_on"] else None)
     assert sum(row["open"] for row in rows) == Decimal("830.00")
+
+
+def test_the_receipt(published: Installation) -> None:
+    rows = published.of(KEY, "receipt")
+    names = ("number", "line", "amount", "unapplied", "booked_on", "status", "cleared_on")
+    assert chosen(rows, *names) == {
+        ("1400000031", "2", Decimal("250.00"), Decimal("0.00"), date(2026, 2, 20), "received", None)
+    }
+
+
+def test_the_allocations(published: Installation) -> None:
+    rows = published.of(KEY, "allocation")
+    names = (
+        "source",
+        "source_number",
+        "source_line",
+        "target_number",
+        "target_instalment",
+        "amount",
+        "allocated_on",
+    )
+    assert chosen(rows, *names) == {
+        ("receipt", "1400000031", "2", "1800000012", "1", Decimal("250.00"), date(2026, 2, 20)),
+        ("journal", "1800000026", "1", "1800000025", "1", Decimal("360.00"), date(2026, 2, 27)),
+    }
+    for row in rows:
+        assert (row["company_amount"], row["company_difference"], row["discount"]) == (row["amount"], 0, 0)
+        assert (row["derived"], row["target_account"]) == (False, "12100000")
 
 
 def test_the_legal_entity_and_the_control_account(published: Installation) -> None:

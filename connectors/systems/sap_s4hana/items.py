@@ -1,8 +1,10 @@
-"""Accounting items of customers (A_OperationalAcctgDocItemCube) -> open items, documents, control accounts.
+"""Accounting items of customers (A_OperationalAcctgDocItemCube) -> open items, receipts, documents, accounts.
 
-Every customer line of a document is an open item with its own signed amount, 0 open once cleared; a partial
-payment stays a row of its own. Parked, recurring, sample and noted items are no receivables and are left out.
-Refuses a row whose debit/credit code contradicts its sign. Source: interface sheet, sections 2, 4 and 5.
+Every customer line of a document is an open item with its own signed amount, 0 open once cleared; a credit of
+a payment is a receipt instead, a debit of one the residual of a short payment: an item of a journal document.
+What pays what is not stated by SAP: receivables.applying works it out. Parked, recurring, sample and noted
+items are no receivables and are left out. Refuses a row whose debit/credit code contradicts its sign.
+Source: interface sheet, sections 2, 4 and 5.
 """
 
 from __future__ import annotations
@@ -18,13 +20,13 @@ from connectors.systems.sap_s4hana.fields import Item, ItemKey
 from connectors.systems.sap_s4hana.settings import Settings
 from receivables.errors import Unreadable
 from receivables.money import currency, exponent
-from receivables.records import ControlAccount, Document, OpenItem, Record, Swept
+from receivables.records import ControlAccount, Document, OpenItem, Receipt, Record, Swept
 from receivables.values import amount, key, text_or_none
 
 NOT_POSTED: Final = frozenset("DMSVWZ")  # categories: recurring, sample, noted, parked (three ways)
 NOTED: Final = "noted"
 SCALE: Final = 3  # decimals of the service's amounts; a currency with more cannot be printed by it
-NO_YEAR: Final = "0000"
+PARTIAL: Final = frozenset(("", "Z"))  # follow-on types of a payment that names what it pays
 
 Shape = TypeVar("Shape", bound=ItemKey)
 
@@ -112,27 +114,23 @@ class Items(_Adapter):
         return self._adapt(rows, self._reader, self._make)
 
     def _make(self, item: Item, records: list[Record]) -> None:
-        made = self._open_item(item)
+        kind = self._kinds.get(item.accounting_document_type, "journal")
+        made = self._receipt(item) if kind == "receipt" and _is_credit(item) else self._open_item(item)
         if (made.entity, made.account) not in self._accounts:
             self._accounts.add((made.entity, made.account))
             of = self._special.get(item.special_gl_code, "special") if item.special_gl_code else "trade"
             records.append(ControlAccount(made.entity, made.account, of))
-        document = (made.entity, made.fiscal_year, made.number)
-        if document != self._document:
-            kind = self._document_kind(item, made)
-            if kind is not None:
-                records.append(self._header(item, made, kind))
-            self._document = document
+        if isinstance(made, OpenItem):
+            document = (made.entity, made.fiscal_year, made.number)
+            if document != self._document:
+                records.append(self._header(item, made, self._document_kind(item, made, kind)))
+                self._document = document
         records.append(made)
 
     def _open_item(self, item: Item) -> OpenItem:
         original, company = self._amounts(item)
-        cleared_on = clearing = None
-        clears = item.clearing_accounting_document
-        if clears:
-            cleared_on = self._days(item.clearing_date, "ClearingDate")
-            year = key(item.clearing_doc_fiscal_year, "ClearingDocFiscalYear")
-            clearing = f"{canonical(clears, 'ClearingAccountingDocument')}/{year}"
+        cleared_on, clearing = self._clearing(item)
+        discount, company_discount = self._discount(item) if clearing else (None, None)
         level = item.dunning_level
         return OpenItem(
             canonical(item.accounting_document, "AccountingDocument"),
@@ -143,10 +141,10 @@ class Items(_Adapter):
             self._number(item.customer, "Customer"),
             item.transaction_currency,
             original,
-            "0" if clears else original,
+            "0" if clearing else original,
             item.company_code_currency,
             company,
-            "0" if clears else company,
+            "0" if clearing else company,
             self._days(item.posting_date, "PostingDate"),
             self._days.or_none(item.net_due_date, "NetDueDate"),
             cleared_on,
@@ -158,13 +156,68 @@ class Items(_Adapter):
             clearing,
             text_or_none(item.assignment_reference, "AssignmentReference"),
             text_or_none(item.document_item_text, "DocumentItemText"),
+            _related(item),
+            discount,
+            company_discount,
         )
 
-    def _document_kind(self, item: Item, made: OpenItem) -> str | None:
-        """The kind by type and sign; a reversing document has that of the one it reverses, a receipt none."""
-        kind = self._kinds.get(item.accounting_document_type, "journal")
+    def _receipt(self, item: Item) -> Receipt:
+        """A credit of a payment, as a positive amount; it pays what it names (partial payment)."""
+        original, company = self._amounts(item)
+        amount_, company_amount = _opposite(original), _opposite(company)
+        cleared_on, clearing = self._clearing(item)
+        return Receipt(
+            canonical(item.accounting_document, "AccountingDocument"),
+            key(item.company_code, "CompanyCode"),
+            key(item.fiscal_year, "FiscalYear"),
+            canonical(item.accounting_document_item, "AccountingDocumentItem"),
+            self._number(item.gl_account, "GLAccount"),
+            self._number(item.customer, "Customer"),
+            item.accounting_document,
+            item.transaction_currency,
+            amount_,
+            "0" if clearing else amount_,
+            item.company_code_currency,
+            company_amount,
+            "0" if clearing else company_amount,
+            self._days(item.posting_date, "PostingDate"),
+            self._days.or_none(item.value_date, "ValueDate"),
+            "reversed" if item.is_reversed else "received",
+            cleared_on,
+            clearing,
+            None,
+            text_or_none(item.payment_method, "PaymentMethod"),
+            text_or_none(item.document_reference_id, "DocumentReferenceID"),
+            text_or_none(item.document_item_text, "DocumentItemText"),
+            _related(item) if (item.follow_on_document_type or "") in PARTIAL else None,
+        )
+
+    def _clearing(self, item: Item) -> tuple[str | None, str | None]:
+        """Day and number/fiscal_year of the clearing."""
+        clears = item.clearing_accounting_document
+        if not clears:
+            return None, None
+        cleared_on = self._days(item.clearing_date, "ClearingDate")
+        year = key(item.clearing_doc_fiscal_year, "ClearingDocFiscalYear")
+        return cleared_on, f"{canonical(clears, 'ClearingAccountingDocument')}/{year}"
+
+    def _discount(self, item: Item) -> tuple[str | None, str | None]:
+        """The cash discount granted, positive whatever its sign: the sheet has no proof of it."""
+        printed = item.cash_discount_amount
+        if not printed or not printed.strip("-0."):
+            return None, None
+        granted = amount(printed, item.transaction_currency, "CashDiscountAmount")
+        company = amount(
+            item.cash_discount_amt_in_co_code_crcy or "0",
+            item.company_code_currency,
+            "CashDiscountAmtInCoCodeCrcy",
+        )
+        return granted.lstrip("-"), company.lstrip("-")
+
+    def _document_kind(self, item: Item, made: OpenItem, kind: str) -> str:
+        """The kind by type and sign; a reversing document has that of the one it reverses."""
         if kind == "receipt":
-            return None
+            return "journal"  # the residual of a short payment, or a payment taken back
         if item.special_gl_code and self._special.get(item.special_gl_code) == "advances":
             return "advance"
         credit = (made.original[0] == "-") is not bool(item.is_reversal)
@@ -175,17 +228,11 @@ class Items(_Adapter):
         return kind
 
     def _header(self, item: Item, made: OpenItem, kind: str) -> Document:
-        reversal_of = related = None
+        reversal_of = None
         if item.is_reversal and item.reverse_document:
             reversed_number = canonical(item.reverse_document, "ReverseDocument")
             year = key(item.reverse_document_fiscal_year, "ReverseDocumentFiscalYear")
             reversal_of = f"{reversed_number}/{year}"
-        refers = item.invoice_reference
-        if refers and len(refers) > 1:  # one letter (V) is a rule for the due date, not a number
-            number = canonical(refers, "InvoiceReference")
-            year = key(item.invoice_reference_fiscal_year, "InvoiceReferenceFiscalYear")
-            place = canonical(item.invoice_item_reference or "", "InvoiceItemReference")
-            related = f"{number}/{year}/{place}"
         return Document(
             made.number,
             made.entity,
@@ -201,7 +248,7 @@ class Items(_Adapter):
             reversal_of,
             canonical(item.billing_document, "BillingDocument") if item.billing_document else None,
             text_or_none(item.document_reference_id, "DocumentReferenceID"),
-            related,
+            made.related,
         )
 
 
@@ -234,6 +281,28 @@ class ShortItems(_Adapter):
                 text_or_none(level, "DunningLevel") if level != "0" else None,
             )
         )
+
+
+def _is_credit(item: ItemKey) -> bool:
+    return item.debit_credit_code == "H"
+
+
+def _opposite(amount_: str) -> str:
+    """The amount with the other sign; zero has none."""
+    if amount_[0] == "-":
+        return amount_[1:]
+    return f"-{amount_}" if amount_.strip("0.") else amount_
+
+
+def _related(item: Item) -> str | None:
+    """Number/fiscal_year/item of the item that this one names."""
+    refers = item.invoice_reference
+    if not refers or len(refers) == 1:  # one letter (V) is a rule for the due date, not a number
+        return None
+    number = canonical(refers, "InvoiceReference")
+    year = key(item.invoice_reference_fiscal_year, "InvoiceReferenceFiscalYear")
+    place = canonical(item.invoice_item_reference or "", "InvoiceItemReference")
+    return f"{number}/{year}/{place}"
 
 
 def _printable(code: str, field: str) -> str:
