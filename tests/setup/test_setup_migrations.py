@@ -4,12 +4,17 @@ import secrets
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psycopg
 
+import encours.migrations
 from encours.migrations import LOCK, upgrade
 from encours.postgres import Postgres
 from tests.conftest import Database
+
+VERSIONS = Path(encours.migrations.__file__).with_name("versions")
+NEWEST = max(file.name[:4] for file in VERSIONS.glob("[0-9]*.py"))
 
 TABLES = """
 select schemaname || '.' || tablename from pg_tables
@@ -47,7 +52,7 @@ def test_two_upgrades_at_once_make_the_tables_once(postgres: Postgres, database:
     assert tables(url) == tables(database.url("encours_owner"))
     assert "encours.connector" in tables(url)
     with psycopg.connect(url) as connection:
-        assert connection.execute("select version_num from alembic_version").fetchall() == [("0001",)]
+        assert connection.execute("select version_num from alembic_version").fetchall() == [(NEWEST,)]
 
 
 def test_an_upgrade_of_the_newest_changes_nothing(database: Database) -> None:

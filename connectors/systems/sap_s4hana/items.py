@@ -165,6 +165,7 @@ class Items(_Adapter):
         """A credit of a payment, as a positive amount; it pays what it names (partial payment)."""
         original, company = self._amounts(item)
         amount_, company_amount = _opposite(original), _opposite(company)
+        self._days.or_none(item.net_due_date, "NetDueDate")  # not kept; a wrong day says the row is damaged
         cleared_on, clearing = self._clearing(item)
         return Receipt(
             canonical(item.accounting_document, "AccountingDocument"),
