@@ -21,6 +21,7 @@ from encours.settings import SANDBOX
 from identity.secret import Secret
 from receivables.errors import Misconfigured, Transient
 
+TENANTS = ("acme", "nippon")  # the ones that a connector is made for
 FIRST_PORT = 18100
 LAST_PORT = 65535
 LOOPBACK = "127.0.0.1"
@@ -39,7 +40,8 @@ class Simulation:
         make_folder(self.folder, 0o700)
         kept = self._kept()
         options = ["--home", str(self.folder), "--port", str(kept["port"]), "--today", str(kept["today"])]
-        command = [sys.executable, "-m", "sandbox", "start", *options]
+        named = [part for tenant in TENANTS for part in ("--tenant", tenant)]
+        command = [sys.executable, "-m", "sandbox", "start", *options, *named]
         process = processes.start("sandbox", command, env=environment, piped=True)
         write_private(self._home / SANDBOX, f"ENCOURS_PRIVATE_NETWORKS={LOOPBACK}/32\n")
         if process.stdout is None:

@@ -9,8 +9,12 @@ from typing import Annotated
 import requests
 import typer
 
+from sandbox.intacct import world as intacct_world
+from sandbox.intacct.tenant import origin
 from sandbox.server import Plan, serve
 from sandbox.world import EXAMPLE
+
+EXAMPLES = (EXAMPLE, intacct_world.EXAMPLE)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Simulated ERPs over real HTTP.")
 
@@ -19,9 +23,13 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Simulated ER
 def start(
     *,
     home: Annotated[Path, typer.Option(help="Folder of the access log.")],
-    port: Annotated[int, typer.Option(help="First port, one per tenant; 0 takes free ones.")] = 0,
-    tenant: Annotated[list[str] | None, typer.Option(help="acme, nippon; default both.")] = None,
-    world: Annotated[str, typer.Option(help="seeded, or example: the worked example alone.")] = "seeded",
+    port: Annotated[
+        int, typer.Option(help="First port, one per SAP tenant, two for Intacct; 0: free ones.")
+    ] = 0,
+    tenant: Annotated[list[str] | None, typer.Option(help="acme, nippon, globex; default all.")] = None,
+    world: Annotated[
+        str, typer.Option(help="seeded; example or intacct-example: one worked example alone.")
+    ] = "seeded",
     items: Annotated[int, typer.Option(min=20, help="Open items per tenant, at least.")] = 12000,
     seed: Annotated[int, typer.Option(help="Same seed, same books.")] = 7,
     today: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Default: today, UTC.")] = None,
@@ -31,10 +39,10 @@ def start(
     tls: Annotated[tuple[Path, Path] | None, typer.Option(help="Certificate and key: serve https.")] = None,
 ) -> None:
     """Start; one JSON line is printed when ready. SIGTERM or Ctrl-C stops."""
-    if world not in ("seeded", EXAMPLE):
-        raise typer.BadParameter("choose seeded or example", param_hint="--world")
+    if world not in ("seeded", *EXAMPLES):
+        raise typer.BadParameter(f"choose seeded, {' or '.join(EXAMPLES)}", param_hint="--world")
     plan = Plan(
-        tenants=[EXAMPLE] if world == EXAMPLE else tenant or ["acme", "nippon"],
+        tenants=[world] if world in EXAMPLES else tenant or ["acme", "nippon", intacct_world.GLOBEX],
         home=home,
         port=port,
         items=items,
@@ -66,7 +74,19 @@ def post(
     new_customers: int = 0,
     renamed_partners: int = 0,
     blocked_partners: int = 0,
-    company_code: Annotated[str | None, typer.Option(help="Default: drawn.")] = None,
+    applied_credits: int = 0,
+    debit_memos: int = 0,
+    order_entry_credits: int = 0,
+    overpayments: int = 0,
+    advances: int = 0,
+    group_payments: int = 0,
+    payment_reversals: int = 0,
+    deletes: int = 0,
+    reissues: int = 0,
+    drafts: int = 0,
+    renamed_customers: int = 0,
+    company_code: Annotated[str | None, typer.Option(help="SAP; default: drawn.")] = None,
+    entity: Annotated[str | None, typer.Option(help="Intacct; default: drawn.")] = None,
     on: Annotated[str | None, typer.Option(help="Day of posting, 2026-11-24; default today.")] = None,
 ) -> None:
     """Post business into a running world and print what was posted, as JSON."""
@@ -75,14 +95,16 @@ def post(
         "residuals": residuals, "reversals": reversals, "down_payments": down_payments, "resets": resets,
         "due_dates": due_dates, "dunnings": dunnings, "blocked_partners": blocked_partners,
         "new_customers": new_customers, "renamed_partners": renamed_partners,
+        "applied_credits": applied_credits, "debit_memos": debit_memos, "overpayments": overpayments,
+        "order_entry_credits": order_entry_credits, "advances": advances, "deletes": deletes,
+        "group_payments": group_payments, "payment_reversals": payment_reversals, "reissues": reissues,
+        "drafts": drafts, "renamed_customers": renamed_customers,
+        "company_code": company_code or "", "entity": entity or "", "on": on or "",
     }  # fmt: skip
-    if company_code:
-        wish["company_code"] = company_code
-    if on:
-        wish["on"] = on
+    wish = {name: value for name, value in wish.items() if value}
     with requests.Session() as session:
         session.trust_env = False  # a proxy does not know this machine's sandbox
-        answer = session.post(f"{url.rstrip('/')}/_sandbox/post", json=wish, timeout=60)
+        answer = session.post(f"{origin(url)}/_sandbox/post", json=wish, timeout=60)
     typer.echo(answer.text)
     if not answer.ok:
         raise typer.Exit(1)

@@ -103,6 +103,15 @@ class Clearing:
     entered: date
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was known of an item until the day of its next change: its clearing and its due date."""
+
+    until: date
+    clearing: Clearing | None
+    due_date: date | None
+
+
 @dataclass(slots=True, eq=False)
 class Document:
     """The header of an accounting document."""
@@ -173,6 +182,7 @@ class Item:
     text: str = ""
     value_date: date | None = None
     is_negative_posting: bool = False
+    before: list[Known] = field(default_factory=list)
     document: Document = field(init=False)
     line: Line | None = field(default=None, init=False)
 
@@ -185,6 +195,15 @@ class Item:
     def key(self) -> tuple[str, str, str, int]:
         """Company code, fiscal year, document, item."""
         return (self.document.company.code, self.document.year, self.document.number, self.number)
+
+    def keep(self, day: date) -> None:
+        """Keep what is known, before a change that is entered on a day."""
+        self.before.append(Known(day, self.clearing, self.due_date))
+
+    def known(self, day: date) -> Known:
+        """Give what was known at the end of a day."""
+        now = Known(date.max, self.clearing, self.due_date)
+        return next((known for known in self.before if known.until > day), now)
 
     @property
     def is_open(self) -> bool:
@@ -289,17 +308,20 @@ class Books:
             totals[item.account, "company"] += item.company_amount
         if any(totals.values()):
             raise Unbalanced(f"clearing {clearing.document} does not add up to zero")
+        # a clearing is known when the last of its documents is: some are entered late
+        known = max([clearing.entered, *(item.document.entered for item in items)])
         for item in items:
-            self._set_clearing(item, clearing)
+            self._set_clearing(item, clearing, known)
 
-    def reset_clearing(self, clearing: Clearing) -> list[Item]:
-        """Open the items of a clearing again; no date is left behind and no change date moves."""
+    def reset_clearing(self, clearing: Clearing, day: date) -> list[Item]:
+        """Open the items of a clearing again on a day; no date is left behind and no change date moves."""
         items = [item for item in self.items if item.clearing is clearing]
         for item in items:
-            self._set_clearing(item, None)
+            self._set_clearing(item, None, day)
         return items
 
-    def _set_clearing(self, item: Item, clearing: Clearing | None) -> None:
+    def _set_clearing(self, item: Item, clearing: Clearing | None, day: date) -> None:
+        item.keep(day)
         item.clearing = clearing
         if item.line is not None:
             item.line.clearing = clearing

@@ -277,6 +277,7 @@ def parked_invoice(books: Books, account: Account, when: When, gross: Decimal, c
 
 def change_due_date(books: Books, item: Item, due: date, entered: date) -> None:
     """Move a due date by hand; the document's change date moves with it."""
+    item.keep(entered)
     item.due_date = due
     item.document.changed = entered
     books.version += 1

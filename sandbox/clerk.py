@@ -1,7 +1,8 @@
 """Business posted into a running world on request: what happened in the ERP since the last read.
 
 Open items are chosen by a seed that moves on with every request, so that repeated requests do new things.
-It refuses a request for which there is no fitting open item, with a sentence.
+A posting dated before today is entered today; a day after today moves the clock to it. It refuses a request
+for which there is no fitting open item, with a sentence.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from sandbox import business, receipts
 from sandbox.books import Books, Company, Document, Item
 from sandbox.business import When
+from sandbox.clock import Clock
 from sandbox.history import History
 from sandbox.parties import add_customer_like
 
@@ -25,14 +27,27 @@ class Clerk:
 
     books: Books
     seed: str
-    clock: Callable[[], date]
+    clock: Clock
     requests: int = 0
+
+    def begin(self, day: date) -> dict[str, Any]:
+        """End the current day and go to a later one.
+
+        Raises:
+            ValueError: the day is not after today.
+        """
+        ended = max(self.books.today, self.clock.today())
+        if day <= ended:
+            raise ValueError(f"the day {day} is not after today, {ended}")
+        self.clock.move(day)
+        self.books.today = day
+        return {"ended": ended.isoformat(), "today": day.isoformat()}
 
     def post(self, wish: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Post what a request asks for and list the documents.
 
         `wish` holds numbers by kind (ACTIONS), `settle` (lists of item keys, each cleared by one receipt),
-        `number` for that receipt, `company_code` and `on` (day of posting and entry, default today).
+        `number` for that receipt, `company_code` and `on` (day of posting, default today).
 
         Raises:
             ValueError: an unknown kind, or nothing fits.
@@ -41,11 +56,12 @@ class Clerk:
         if unknown:
             raise ValueError(f"cannot post {', '.join(sorted(unknown))}: choose from {', '.join(ACTIONS)}")
         self.requests += 1
-        day = date.fromisoformat(wish["on"]) if "on" in wish else max(self.books.today, self.clock())
-        self.books.today = max(self.books.today, day)
-        desk = Desk(
-            self.books, Random(f"{self.seed} {self.requests}"), When(day, day), wish.get("company_code")
-        )
+        self.books.today = max(self.books.today, self.clock.today())
+        day = date.fromisoformat(wish["on"]) if "on" in wish else self.books.today
+        if day > self.books.today:
+            self.begin(day)
+        when = When(day, self.books.today)
+        desk = Desk(self.books, Random(f"{self.seed} {self.requests}"), when, wish.get("company_code"))
         done = [
             _named("settled", desk.settle(keys, wish.get("number", ""))) for keys in wish.get("settle", [])
         ]
@@ -171,7 +187,7 @@ class Desk:
             raise ValueError(f"company code {company.code} has no clearing to reset")
         item = self.rng.choice(receipts)
         if item.clearing is not None:
-            self.books.reset_clearing(item.clearing)
+            self.books.reset_clearing(item.clearing, self.when.entered)
         return item.document
 
     def due_date(self) -> Document:

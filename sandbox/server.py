@@ -1,4 +1,4 @@
-"""Starts the tenants, each on a port of its own, in one process, and stops them on SIGTERM or SIGINT.
+"""Starts the tenants, each on ports of its own, in one process, and stops them on SIGTERM or SIGINT.
 
 It refuses ports that are taken and tenants or faults that are unknown, before the first request is answered.
 """
@@ -11,22 +11,27 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from random import Random
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.clerk import Clerk
-from sandbox.faults import View
-from sandbox.gateway import Credentials, Gateway
-from sandbox.tenant import AccessLog, Tenant
-from sandbox.world import EXAMPLE, EXAMPLE_TODAY, build
+from sandbox import clerk, faults, gateway, world
+from sandbox.clock import Clock
+from sandbox.control import AccessLog, Tenant
+from sandbox.intacct import clerk as intacct_clerk
+from sandbox.intacct import gateway as intacct_gateway
+from sandbox.intacct import tenant as intacct_tenant
+from sandbox.intacct import view as intacct_view
+from sandbox.intacct import world as intacct_world
+from sandbox.tenant import SapTenant
+
+FIRST_DAYS = {world.EXAMPLE: world.EXAMPLE_TODAY, intacct_world.EXAMPLE: intacct_world.EXAMPLE_TODAY}
 
 
 @dataclass(frozen=True)
@@ -49,47 +54,64 @@ def build_tenants(plan: Plan) -> list[Tenant]:
     Raises:
         ValueError: an unknown tenant or fault, or a fault that nothing in the books fits.
     """
-    tenants = []
+    tenants: list[Tenant] = []
     for name in plan.tenants:
-        today = plan.today or (EXAMPLE_TODAY if name == EXAMPLE else _utc_today())
-        clock = _utc_today if plan.today is None and name != EXAMPLE else _stopped(today)
-        books = build(name, today=today, open_items=plan.items, seed=plan.seed)
-        gateway = Gateway(View(books, plan.seed), _credentials(name, plan.seed))
-        log = AccessLog(name, plan.home / "access.jsonl")
-        tenants.append(Tenant(name, gateway, log, Clerk(books, f"{name} {plan.seed}", clock)))
+        build = _intacct if name in intacct_world.TENANTS else _sap
+        tenants.append(build(plan, name, Clock(plan.today or FIRST_DAYS.get(name))))
     for wanted in plan.faults:
         fault, _, of = wanted.partition(":")
         chosen = [tenant for tenant in tenants if of in ("", tenant.name)]
         if not chosen:
             raise ValueError(f"fault {fault}: there is no tenant {of}")
-        for tenant in chosen:
-            tenant.gateway.view.switch(fault, on=True)
+        knowing = [tenant for tenant in chosen if tenant.knows_fault(fault)]
+        if not knowing:
+            raise ValueError(f"{' and '.join(tenant.name for tenant in chosen)} know no fault {fault}")
+        for tenant in knowing:
+            tenant.switch_fault(fault)
     return tenants
 
 
-def _utc_today() -> date:
-    return datetime.now(UTC).date()
+def _sap(plan: Plan, name: str, clock: Clock) -> Tenant:
+    books = world.build(name, today=clock.today(), open_items=plan.items, seed=plan.seed)
+    user = gateway.Credentials(f"COMM_{name.upper()}", _secret(f"password {name} {plan.seed}"))
+    log = AccessLog(name, plan.home / "access.jsonl")
+    view = faults.View(books, plan.seed)
+    return SapTenant(name, gateway.Gateway(view, user), log, clerk.Clerk(books, f"{name} {plan.seed}", clock))
 
 
-def _stopped(day: date) -> Callable[[], date]:
-    return lambda: day
+def _intacct(plan: Plan, name: str, clock: Clock) -> Tenant:
+    books = intacct_world.build(name, today=clock.today(), open_items=plan.items, seed=plan.seed)
+    given = intacct_gateway.Credentials(
+        sender="EncoursMPP",
+        sender_password=_secret(f"sender {name} {plan.seed}"),
+        company=name,
+        user="api_reader",
+        password=_secret(f"user {name} {plan.seed}"),
+    )
+    log = AccessLog(name, plan.home / "access.jsonl")
+    found = intacct_gateway.Gateway(intacct_view.View(books, plan.seed), given, clock)
+    return intacct_tenant.IntacctTenant(
+        name, found, log, intacct_clerk.Clerk(books, f"{name} {plan.seed}", clock)
+    )
 
 
-def _credentials(tenant: str, seed: int) -> Credentials:
-    """Make up a user and a password; the same seed gives the same."""
-    password = base64.b32encode(Random(f"password {tenant} {seed}").randbytes(15)).decode()
-    return Credentials(f"COMM_{tenant.upper()}", password)
+def _secret(seed: str) -> str:
+    """Make up a password; the same seed gives the same."""
+    return base64.b32encode(Random(seed).randbytes(15)).decode()
 
 
 def serve(plan: Plan) -> None:
     """Start, print one JSON line when ready, and answer until SIGTERM or SIGINT."""
     plan.home.mkdir(parents=True, exist_ok=True)
-    sockets = [_listen(plan.port + n if plan.port else 0) for n in range(len(plan.tenants))]
+    count = sum(2 if name in intacct_world.TENANTS else 1 for name in plan.tenants)
+    sockets = [_listen(plan.port + n if plan.port else 0) for n in range(count)]
     tenants = build_tenants(plan)
+    host = "https://localhost" if plan.tls else "http://127.0.0.1"
     ports = [opened.getsockname()[1] for opened in sockets]
-    applications: dict[int, ASGIApp] = {
-        port: tenant.application() for port, tenant in zip(ports, tenants, strict=True)
-    }
+    places = _places(tenants, [f"{host}:{port}" for port in ports])
+    applications: dict[int, ASGIApp] = dict(
+        zip(ports, (a for t in tenants for a in t.applications(places[t.name])), strict=True)
+    )
 
     async def by_port(scope: Scope, receive: Receive, send: Send) -> None:
         await applications[scope["server"][1]](scope, receive, send)
@@ -107,24 +129,21 @@ def serve(plan: Plan) -> None:
     server = uvicorn.Server(config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    ready = describe(tenants, ports, "https://localhost" if plan.tls else "http://127.0.0.1")
+    ready = {
+        "url": f"{host}:{ports[0]}",
+        "tenants": {tenant.name: tenant.describe(places[tenant.name]) for tenant in tenants},
+    }
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
     server.run(sockets=sockets)
 
 
-def describe(tenants: Sequence[Tenant], ports: Sequence[int], host: str) -> Mapping[str, Any]:
-    """Say where each tenant is and how to sign in."""
-    found = {
-        tenant.name: {
-            "url": f"{host}:{port}",
-            "user": tenant.credentials.user,
-            "password": tenant.credentials.password,
-            "company_codes": tenant.company_codes,
-        }
-        for tenant, port in zip(tenants, ports, strict=True)
-    }
-    return {"url": f"{host}:{ports[0]}", "tenants": found}
+def _places(tenants: Sequence[Tenant], urls: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """Give each tenant its addresses, in order."""
+    found, rest = {}, list(urls)
+    for tenant in tenants:
+        found[tenant.name], rest = rest[: tenant.ports], rest[tenant.ports :]
+    return found
 
 
 def _listen(port: int) -> socket.socket:

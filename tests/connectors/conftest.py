@@ -122,7 +122,11 @@ def _sandboxes(home: Callable[[], Path]) -> Iterator[Start]:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, f"the sandbox ended with {process.wait()}"
-        return {name: Erp(**place) for name, place in json.loads(line)["tenants"].items()}
+        return {
+            name: Erp(**place)
+            for name, place in json.loads(line)["tenants"].items()
+            if place.pop("system") == "sap_s4hana"
+        }
 
     yield start
     for process in started:

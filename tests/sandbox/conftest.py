@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import requests
 
+from tests.sandbox.intacct_client import Intacct
+
 CUBE = "API_OPLACCTGDOCITEMCUBE_SRV/A_OperationalAcctgDocItemCube"
 LINES = "API_GLACCOUNTLINEITEM/GLAccountLineItem"
 TODAY = date(2026, 11, 24)
@@ -23,6 +25,7 @@ TODAY = date(2026, 11, 24)
 class Erp:
     """One tenant of a running sandbox."""
 
+    system: str
     url: str
     user: str
     password: str
@@ -74,6 +77,7 @@ class Sandbox:
     process: subprocess.Popen[str]
     home: Path
     tenants: dict[str, Erp]
+    companies: dict[str, Intacct]
 
 
 Start = Callable[..., Sandbox]
@@ -85,12 +89,20 @@ def _start(home: Path, *arguments: str) -> Sandbox:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, f"the sandbox ended with {process.wait()}"
-    return Sandbox(process, home, {n: Erp(**place) for n, place in json.loads(line)["tenants"].items()})
+    tenants, companies = {}, {}
+    for name, place in json.loads(line)["tenants"].items():
+        if place["system"] == "sap_s4hana":
+            tenants[name] = Erp(**place)
+        else:
+            companies[name] = Intacct(control_url=place.pop("control"), **place)
+    return Sandbox(process, home, tenants, companies)
 
 
 def _stop(sandbox: Sandbox) -> None:
-    for erp in sandbox.tenants.values():
-        erp.session.close()
+    clients = [erp.session for erp in sandbox.tenants.values()]
+    clients += [company.session for company in sandbox.companies.values()]
+    for session in clients:
+        session.close()
     sandbox.process.terminate()
     sandbox.process.wait(timeout=20)
     if sandbox.process.stdout is not None:
@@ -134,10 +146,18 @@ def shared_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 
 @pytest.fixture(scope="session")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """Both tenants, small and never changed: tests that post or switch faults start their own."""
+    """All tenants, small and never changed: tests that post or switch faults start their own."""
     sandbox = _start(tmp_path_factory.mktemp("sandbox"), "--items", "800", "--today", TODAY.isoformat())
     yield sandbox
     _stop(sandbox)
+
+
+@pytest.fixture
+def globex(seeded: Sandbox) -> Intacct:
+    """The Intacct company that is never changed, with a session of the top level."""
+    company = seeded.companies["globex"]
+    company.sign_in()
+    return company
 
 
 @pytest.fixture(params=["acme", "nippon"])

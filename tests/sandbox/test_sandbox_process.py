@@ -71,9 +71,9 @@ def test_no_password_is_in_the_access_log(start: Start) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--tenant", "globex"], "globex"),
+        (["--tenant", "initech"], "initech"),
         (["--fault", "row_eaten", "--items", "50"], "row_eaten"),
-        (["--fault", "row_hidden:globex", "--items", "50"], "globex"),
+        (["--fault", "row_hidden:initech", "--items", "50"], "initech"),
         (["--world", "flat"], "example"),
     ],
 )

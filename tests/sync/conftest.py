@@ -218,7 +218,11 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, f"the sandbox ended with {process.wait()}"
-        tenants = {name: Erp(name, **place) for name, place in json.loads(line)["tenants"].items()}
+        tenants = {
+            name: Erp(name, **place)
+            for name, place in json.loads(line)["tenants"].items()
+            if place.pop("system") == "sap_s4hana"
+        }
         started.append(Sandbox(process, home, tenants))
         return started[-1]
 

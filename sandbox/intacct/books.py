@@ -1,0 +1,341 @@
+"""The books of one simulated Intacct company: records of receivables and a double-entry journal.
+
+The journal is the truth: balances and GLDETAIL are computed from it. Records, their entries and the payment
+details are the sub-ledger, which is what the AR objects show. Both are written by the same functions. It
+refuses a posting whose lines do not add up to zero in both currencies.
+
+Amounts are signed from the customer's account: what is owed to us is positive, so credit memos, advances and
+what a receipt leaves unapplied are negative. Each is exact in its currency; base amounts have two decimals.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+EXPONENTS = {"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0}
+ZERO = Decimal(0)
+
+INVOICE, ADJUSTMENT, PAYMENT, ADVANCE = "ARINVOICE", "ARADJUSTMENT", "ARPYMT", "ARADVANCE"
+
+
+def money(value: Decimal, currency: str) -> Decimal:
+    """Round half up to the currency's smallest unit."""
+    return value.quantize(Decimal(1).scaleb(-EXPONENTS[currency]), rounding=ROUND_HALF_UP)
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A legal entity (LOCATIONENTITY); a private one is shown at top level only on request."""
+
+    key: int
+    code: str
+    name: str
+    country: str
+    currency: str
+    private: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Customer:
+    """A customer; `entity` is empty when it belongs to the top level."""
+
+    key: int
+    number: str
+    name: str
+    entity: str
+    country: str
+    currency: str
+    term: str
+    street: str
+    city: str
+    postal_code: str
+    email: str
+    created: datetime
+    modified: datetime | None
+    kind: str = ""
+    tax_id: str = ""
+    parent: Customer | None = None
+    credit_limit: Decimal | None = None
+    on_hold: bool = False
+    account: str = ""  # the receivables account of its invoices; empty: the company's
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Terms of payment: net days and one cash discount."""
+
+    key: int
+    name: str
+    net_days: int
+    discount_days: int = 0
+    discount_percent: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A change of what an entry leaves open: its day in the ledger, its moment of entry, its amounts."""
+
+    day: date
+    entered: datetime
+    amount: Decimal
+    base: Decimal
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One line of a record with the receivables account it posts to (OFFSETGLACCOUNTNO)."""
+
+    key: int
+    number: int
+    account: str
+    control: str
+    amount: Decimal
+    base: Decimal
+    text: str = ""
+    moves: list[Move] = field(default_factory=list)
+    applied: Decimal = ZERO
+    base_applied: Decimal = ZERO
+    modified: datetime | None = None
+    record: Record = field(init=False)
+
+    @property
+    def open(self) -> Decimal:
+        """What is left in the transaction's currency."""
+        return self.amount - self.applied
+
+    @property
+    def base_open(self) -> Decimal:
+        """What is left in the entity's base currency."""
+        return self.base - self.base_applied
+
+    def share(self, amount: Decimal) -> Decimal:
+        """Give the base value of a part, at the record's own rate; the last part takes the rest."""
+        if amount == self.open:
+            return self.base_open
+        return money(self.base * amount / self.amount, "USD")
+
+    def move(self, day: date, entered: datetime, amount: Decimal, base: Decimal) -> None:
+        """Apply a part (negative: take back)."""
+        self.moves.append(Move(day, entered, amount, base))
+        self.applied += amount
+        self.base_applied += base
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """An invoice, adjustment, receipt or advance; a receipt's entry is what it leaves unapplied."""
+
+    object: str
+    key: int
+    kind: str
+    number: str
+    entity: Entity
+    customer: Customer | None
+    day: date
+    posted: date
+    currency: str
+    rate: Decimal
+    created: datetime
+    modified: datetime | None
+    entries: list[Entry] = field(default_factory=list)
+    due: date | None = None
+    term: str = ""
+    reference: str = ""
+    text: str = ""
+    module: str = "4.AR"
+    draft: bool = False
+    cash: Decimal = ZERO
+    base_cash: Decimal = ZERO
+    method: str = ""
+    bank: str = ""
+    payer: str = ""
+    discount: Decimal = ZERO
+    paid: date | None = None
+    reverses: Record | None = None
+    reversed_by: Record | None = None
+    details: list[Detail] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+
+    @property
+    def total(self) -> Decimal:
+        """The sum of its entries."""
+        return sum((entry.amount for entry in self.entries), ZERO)
+
+    @property
+    def base_total(self) -> Decimal:
+        """The sum of its entries in base currency."""
+        return sum((entry.base for entry in self.entries), ZERO)
+
+    @property
+    def open(self) -> Decimal:
+        """What its entries leave open."""
+        return sum((entry.open for entry in self.entries), ZERO)
+
+    @property
+    def base_open(self) -> Decimal:
+        """What its entries leave open in base currency."""
+        return sum((entry.base_open for entry in self.entries), ZERO)
+
+    @property
+    def untouched(self) -> bool:
+        """True when nothing was applied to or from it."""
+        return not any(entry.moves for entry in self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a part of an allocation comes from: cash, or an entry of a credit, advance or overpayment."""
+
+    kind: str
+    amount: Decimal
+    base: Decimal = ZERO
+    entry: Entry | None = None
+    taken: Decimal = ZERO  # what the entry lost in base currency, at its own rate
+
+
+@dataclass(slots=True, eq=False)
+class Detail:
+    """One ARPYMTDETAIL: what a receipt applied to one entry, from which sources, with which discount."""
+
+    key: int
+    payment: Record
+    target: Entry
+    sources: tuple[Source, ...]
+    discount: Decimal
+    base_discount: Decimal
+    day: date
+    entered: datetime
+    modified: datetime
+    reverses: Detail | None = None
+
+    @property
+    def amount(self) -> Decimal:
+        """All that was taken from the target, discount included."""
+        return sum((source.amount for source in self.sources), self.discount)
+
+    @property
+    def base(self) -> Decimal:
+        """The same in base currency, at the target's rate."""
+        return sum((source.base for source in self.sources), self.base_discount)
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """One line of the journal; debits are positive."""
+
+    key: int
+    batch: int
+    journal: str
+    entity: Entity
+    account: str
+    currency: str
+    amount: Decimal
+    base: Decimal
+    customer: str
+    day: date
+    entered: datetime
+    text: str
+    record: Record | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """An entry of AUDITHISTORY: who did what to which object, and when."""
+
+    key: int
+    object: str
+    object_key: int
+    mode: str
+    moment: datetime
+    user: str
+    source: str
+
+
+class Unbalanced(ValueError):
+    """A posting does not add up to zero."""
+
+
+class Books:
+    """Everything one simulated company knows; `version` grows with every change."""
+
+    def __init__(self, entities: Sequence[Entity], terms: Sequence[Term], today: date) -> None:
+        self.entities = {entity.code: entity for entity in entities}
+        self.terms = {term.name: term for term in terms}
+        self.today = today
+        self.customers: dict[str, Customer] = {}
+        self.records: dict[str, dict[int, Record]] = {
+            name: {} for name in (INVOICE, ADJUSTMENT, PAYMENT, ADVANCE)
+        }
+        self.details: list[Detail] = []
+        self.ledger: dict[tuple[str, str], list[Line]] = defaultdict(list)
+        self.audit: list[Deletion] = []
+        self.deleted: list[tuple[Record, datetime]] = []
+        self.version = 0
+        self._next: dict[str, int] = {
+            "record": 1001, "entry": 20001, "detail": 60001, "line": 400001, "batch": 90001, "audit": 1,
+        }  # fmt: skip
+
+    def number(self, series: str) -> int:
+        """Give the next number of a series; all four AR objects share the series of records [K]."""
+        found = self._next[series]
+        self._next[series] = found + 1
+        return found
+
+    def numbered(self, series: str, number: int | None) -> int:
+        """Give a number asked for, or the next one."""
+        return self.number(series) if number is None else number
+
+    def add(self, record: Record) -> Record:
+        """Keep a record with its entries."""
+        for position, entry in enumerate(record.entries, start=1):
+            entry.record = record
+            entry.number = position
+        self.records[record.object][record.key] = record
+        self.version += 1
+        return record
+
+    def post(self, lines: Sequence[Line]) -> None:
+        """Write lines into the journal.
+
+        Raises:
+            Unbalanced: they do not add up to zero in the transaction's or the base currency.
+        """
+        if sum(line.amount for line in lines) or sum(line.base for line in lines):
+            raise Unbalanced(f"the posting of {lines[0].text or lines[0].day} does not add up to zero")
+        for line in lines:
+            self.ledger[line.entity.code, line.account].append(line)
+            if line.record is not None:
+                line.record.lines.append(line)
+        self.version += 1
+
+    def erase(self, record: Record, moment: datetime) -> None:
+        """Delete a record that nothing was applied to, with its journal lines; the audit history knows."""
+        del self.records[record.object][record.key]
+        for line in record.lines:
+            self.ledger[line.entity.code, line.account].remove(line)
+        self.deleted.append((record, moment))
+        name = record.object.lower()
+        self.audit.append(Deletion(self.number("audit"), name, record.key, "D", moment, "controller", "ui"))
+        self.version += 1
+
+    def all_records(self) -> Iterator[Record]:
+        """Give every record, object by object."""
+        for records in self.records.values():
+            yield from records.values()
+
+    def lines(self) -> Iterator[Line]:
+        """Give every line of the journal, account by account."""
+        for lines in self.ledger.values():
+            yield from lines
+
+    def open_invoices(self, fits: Callable[[Record], bool]) -> list[Record]:
+        """Give the posted invoices that are open, not reversed, and fit."""
+        return [
+            record
+            for record in self.records[INVOICE].values()
+            if not record.draft and record.open > 0 and record.reversed_by is None and fits(record)
+        ]
