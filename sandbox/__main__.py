@@ -84,6 +84,7 @@ def post(
     deletes: int = 0,
     reissues: int = 0,
     drafts: int = 0,
+    released_drafts: int = 0,
     renamed_customers: int = 0,
     company_code: Annotated[str | None, typer.Option(help="SAP; default: drawn.")] = None,
     entity: Annotated[str | None, typer.Option(help="Intacct; default: drawn.")] = None,
@@ -98,7 +99,7 @@ def post(
         "applied_credits": applied_credits, "debit_memos": debit_memos, "overpayments": overpayments,
         "order_entry_credits": order_entry_credits, "advances": advances, "deletes": deletes,
         "group_payments": group_payments, "payment_reversals": payment_reversals, "reissues": reissues,
-        "drafts": drafts, "renamed_customers": renamed_customers,
+        "drafts": drafts, "released_drafts": released_drafts, "renamed_customers": renamed_customers,
         "company_code": company_code or "", "entity": entity or "", "on": on or "",
     }  # fmt: skip
     wish = {name: value for name, value in wish.items() if value}

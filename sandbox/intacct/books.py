@@ -143,11 +143,13 @@ class Record:
     modified: datetime | None
     entries: list[Entry] = field(default_factory=list)
     due: date | None = None
+    former_dues: list[tuple[date, date | None]] = field(default_factory=list)
     term: str = ""
     reference: str = ""
     text: str = ""
     module: str = "4.AR"
     draft: bool = False
+    released: datetime | None = None
     cash: Decimal = ZERO
     base_cash: Decimal = ZERO
     method: str = ""
@@ -179,6 +181,20 @@ class Record:
     def base_open(self) -> Decimal:
         """What its entries leave open in base currency."""
         return sum((entry.base_open for entry in self.entries), ZERO)
+
+    @property
+    def entered(self) -> datetime:
+        """When it became debt: its creation, or the posting of a draft."""
+        return self.released or self.created
+
+    def move_due(self, due: date, entered: datetime) -> None:
+        """Move the due date by hand; WHENMODIFIED moves with it."""
+        self.former_dues.append((entered.date(), self.due))
+        self.due, self.modified = due, entered
+
+    def due_known(self, day: date) -> date | None:
+        """Give the due date as it was known at the end of a day."""
+        return next((due for until, due in self.former_dues if until > day), self.due)
 
     @property
     def untouched(self) -> bool:

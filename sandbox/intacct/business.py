@@ -157,6 +157,14 @@ def post_record(books: Books, record: Record) -> None:
         books.post(lines)
 
 
+def release(books: Books, record: Record, moment: datetime) -> None:
+    """Post a draft invoice, on the day it is dated."""
+    record.draft, record.released, record.modified = False, moment, moment
+    for entry in record.entries:
+        entry.modified = moment
+    post_record(books, record)
+
+
 def journal_line(
     books: Books,
     batch: int,
@@ -179,7 +187,7 @@ def journal_line(
         base=value[1],
         customer=payer.number if payer else "",
         day=record.posted,
-        entered=record.created,
+        entered=record.entered,
         text=record.number or record.reference,
         record=record,
     )

@@ -26,6 +26,7 @@ from sandbox.intacct.business import (
     control_account,
     delete,
     invoice,
+    release,
     reverse,
 )
 from sandbox.intacct.history import History
@@ -275,11 +276,23 @@ class Desk:
         part = Part(amount, control_account(customer))
         return invoice(self.books, Account(entity, customer, currency), self.when, [part], draft=True)
 
+    def released_draft(self) -> Record:
+        """Post a draft invoice."""
+        found = [
+            record
+            for record in self.books.records[INVOICE].values()
+            if record.draft and self.entity_code in (None, record.entity.code)
+        ]
+        if not found:
+            raise ValueError("there is no draft invoice")
+        record = self.rng.choice(found)
+        release(self.books, record, self.when.entered)
+        return record
+
     def due_date(self) -> Record:
         """Move the due date of an open invoice by 30 days."""
         record = self.open_invoice()
-        record.due = (record.due or self.when.day) + timedelta(days=30)
-        record.modified = self.when.entered
+        record.move_due((record.due or self.when.day) + timedelta(days=30), self.when.entered)
         self.books.version += 1
         return record
 
@@ -316,6 +329,7 @@ ACTIONS: dict[str, Callable[[Desk], Record]] = {
     "deletes": Desk.deletion,
     "reissues": Desk.reissue,
     "drafts": Desk.draft,
+    "released_drafts": Desk.released_draft,
     "due_dates": Desk.due_date,
     "new_customers": Desk.new_customer,
     "renamed_customers": Desk.renamed_customer,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from sandbox.intacct.books import ADVANCE, INVOICE, PAYMENT, Books, Record
@@ -33,15 +34,20 @@ def told(books: Books, day: date) -> dict[str, Any]:
             if record.object in (PAYMENT, ADVANCE):
                 receipts.append(_receipt(record, control, -amount, -base))
             else:
-                items.append(_item(record, control, amount, base))
-    return {"day": day.isoformat(), "today": books.today.isoformat(), "items": items, "receipts": receipts}
+                items.append(_item(record, control, amount, base, record.due_known(day)))
+    return {
+        "day": day.isoformat(),
+        "today": books.today.isoformat(),
+        "items": sorted(items, key=itemgetter("key")),
+        "receipts": sorted(receipts, key=itemgetter("key")),
+    }
 
 
 def _held(books: Books, day: date) -> Iterator[Record]:
     """Give the records that were in the books on that evening and were no drafts."""
     gone = [record for record, moment in books.deleted if moment.date() > day]
     for record in (*books.all_records(), *gone):
-        if not record.draft and record.created.date() <= day:
+        if not record.draft and record.entered.date() <= day:
             yield record
 
 
@@ -58,7 +64,7 @@ def _head(record: Record, control: str) -> dict[str, Any]:
     }
 
 
-def _item(record: Record, control: str, amount: Decimal, base: Decimal) -> dict[str, Any]:
+def _item(record: Record, control: str, amount: Decimal, base: Decimal, due: date | None) -> dict[str, Any]:
     entries = [entry for entry in record.entries if entry.control == control]
     original = sum((entry.amount for entry in entries), Decimal(0))
     company_original = sum((entry.base for entry in entries), Decimal(0))
@@ -74,7 +80,7 @@ def _item(record: Record, control: str, amount: Decimal, base: Decimal) -> dict[
         "open": f"{amount:f}",
         "company_original": f"{company_original:f}",
         "company_open": f"{base:f}",
-        "due_date": record.due.isoformat() if record.due else None,
+        "due_date": due.isoformat() if due else None,
     }
 
 

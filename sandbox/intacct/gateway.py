@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from lxml import etree
 
@@ -30,6 +31,7 @@ from sandbox.intacct.envelope import (
     refusal,
 )
 from sandbox.intacct.filters import BadQuery
+from sandbox.intacct.legacy import Legacy, entity_details
 from sandbox.intacct.objects import build
 from sandbox.intacct.query import Page, Reader
 from sandbox.intacct.sessions import Sessions
@@ -81,10 +83,16 @@ class Gateway:
         self.sessions = Sessions()
         self.reader = Reader(build(view))
         self._used: set[str] = set()
+        legacy = Legacy(view, self.reader)
         self._functions: dict[str, Callable[[etree._Element, str], Page]] = {
             "query": self.reader.query,
-            "get_accountbalances": self._balances,
-            "get_trialbalance": self._balances,
+            "lookup": legacy.lookup,
+            "read": legacy.read,
+            "readByQuery": legacy.read_by_query,
+            "readMore": legacy.read_more,
+            "readEntityDetails": partial(entity_details, view),
+            "get_accountbalances": partial(balances.answer, view),
+            "get_trialbalance": partial(balances.answer, view),
         }
 
     def answer(self, body: bytes, content_type: str, *, session_host: bool) -> Answer:
@@ -202,6 +210,3 @@ class Gateway:
         put(api, "endpoint", self.endpoint)
         put(api, "locationid", location)
         return data
-
-    def _balances(self, element: etree._Element, location: str) -> Page:
-        return balances.answer(self.view, element, location)

@@ -1,15 +1,14 @@
 """The objects of the gateway: which fields each has and where they come from in the books.
 
 Names: [D] public lists of fields per object, [F] the recorded table of invoices, [D] a posted answer of a
-company (RAWSTATE A beside STATE Posted, TRX_ENTITYDUE). Not verified [K]: the words Partially Paid, Reversal
-and Draft, all stored codes but A and D, states of receipts, GLDETAIL, BASECURR of LOCATIONENTITY, and that
-TOTALPAID holds discounts and, once reversed, all of the amount. It refuses nothing.
+company (TRX_ENTITYDUE). Not verified [K]: GLDETAIL, CURRENCY and BASECURR of LOCATIONENTITY, that the list of
+receipts holds the advances as well, and that a receipt taken back names the first by PARENTPAYMENTKEY. It
+refuses nothing.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -29,13 +28,10 @@ from sandbox.intacct.books import (
     Record,
 )
 from sandbox.intacct.fields import Field, Get, ObjectType, Relation, fields_of
+from sandbox.intacct.heads import STATES, document_totals, head, payment_state, receipt_totals, state
 from sandbox.intacct.view import View
 from sandbox.intacct.wire import BOOLEAN, DATE, DECIMAL, INTEGER, TEXT, TIMESTAMP
 
-STATES = {
-    "Draft": "D", "Posted": "A", "Partially Paid": "PP", "Paid": "P", "Reversed": "V", "Reversal": "R",
-    "No Value": "N",
-}  # fmt: skip
 STATUS = {"active": "T", "inactive": "F"}
 TERMS_WRITTEN = datetime(2020, 1, 1)  # noqa: DTZ001 - moments of the books have no zone
 MODES = {"D": "Delete", "C": "Create", "M": "Modify"}
@@ -43,88 +39,6 @@ KEY_OF_SOURCE = {
     "ADJUSTMENT": "ADJUSTMENTKEY", "POSTEDADVANCE": "POSTEDADVANCEKEY",
     "POSTEDOVERPAYMENT": "POSTEDOVERPAYMENTKEY", "NEGATIVEINVOICE": "NEGATIVEINVOICEKEY",
 }  # fmt: skip
-
-
-def state(record: Record) -> str:
-    """Give the word for a record's state."""
-    if record.draft:
-        return "Draft"
-    if record.reversed_by or record.reverses:
-        return "Reversed" if record.reversed_by else "Reversal"
-    if record.object in (PAYMENT, ADVANCE):
-        return "Posted"
-    left, total = record.open, record.total
-    if not left:
-        return "Paid" if total else "No Value"
-    return "Posted" if left == total else "Partially Paid"
-
-
-def payment_state(record: Record) -> str:
-    """Give the state of a receipt: drafts print their code [D], others words [K]."""
-    return "D" if record.draft else state(record)
-
-
-def _entity_fields() -> dict[str, Field]:
-    return fields_of(
-        ("MEGAENTITYKEY", INTEGER, lambda r: r.entity.key),
-        ("MEGAENTITYID", TEXT, lambda r: r.entity.code),
-        ("MEGAENTITYNAME", TEXT, lambda r: r.entity.name),
-    )
-
-
-def _customer_number(record: Record) -> str | None:
-    return record.customer.number if record.customer else None
-
-
-def _head() -> dict[str, Field]:
-    """The fields that all four AR objects share."""
-    return {
-        **fields_of(
-            ("RECORDNO", INTEGER, attrgetter("key")),
-            ("RECORDTYPE", TEXT, attrgetter("kind")),
-            ("RECORDID", TEXT, attrgetter("number")),
-            ("RAWSTATE", TEXT, lambda r: STATES[state(r)]),
-            ("CUSTOMERID", TEXT, _customer_number),
-            ("CUSTOMERNAME", TEXT, lambda r: r.customer.name if r.customer else None),
-            ("DOCNUMBER", TEXT, attrgetter("reference")),
-            ("DESCRIPTION", TEXT, attrgetter("text")),
-            ("WHENCREATED", DATE, attrgetter("day")),
-            ("WHENPAID", DATE, attrgetter("paid")),
-            ("BASECURR", TEXT, lambda r: r.entity.currency),
-            ("CURRENCY", TEXT, attrgetter("currency")),
-            ("EXCH_RATE_DATE", DATE, attrgetter("posted")),
-            ("EXCHANGE_RATE", DECIMAL, attrgetter("rate")),
-            ("AUWHENCREATED", TIMESTAMP, attrgetter("created")),
-            ("WHENMODIFIED", TIMESTAMP, attrgetter("modified")),
-        ),
-        **_entity_fields(),
-    }
-
-
-def _totals(
-    entered: Callable[[Record], Decimal],
-    due: Callable[[Record], Decimal],
-    base_entered: Callable[[Record], Decimal],
-    base_due: Callable[[Record], Decimal],
-) -> dict[str, Field]:
-    return fields_of(
-        ("TOTALENTERED", DECIMAL, base_entered),
-        ("TOTALSELECTED", DECIMAL, lambda _r: ZERO),
-        ("TOTALPAID", DECIMAL, lambda r: base_entered(r) - base_due(r)),
-        ("TOTALDUE", DECIMAL, base_due),
-        ("TRX_TOTALENTERED", DECIMAL, entered),
-        ("TRX_TOTALSELECTED", DECIMAL, lambda _r: ZERO),
-        ("TRX_TOTALPAID", DECIMAL, lambda r: entered(r) - due(r)),
-        ("TRX_TOTALDUE", DECIMAL, due),
-    )
-
-
-def _document_totals() -> dict[str, Field]:
-    return _totals(attrgetter("total"), attrgetter("open"), attrgetter("base_total"), attrgetter("base_open"))
-
-
-def _receipt_totals() -> dict[str, Field]:
-    return _totals(attrgetter("cash"), lambda r: -r.open, attrgetter("base_cash"), lambda r: -r.base_open)
 
 
 def _invoice(view: View) -> dict[str, Field]:
@@ -146,8 +60,8 @@ def _invoice(view: View) -> dict[str, Field]:
         return (record.paid or view.books.today).toordinal() - record.due.toordinal()
 
     return {
-        **_head(),
-        **_document_totals(),
+        **head(),
+        **document_totals(),
         **fields_of(
             ("STATE", TEXT, state),
             ("TERMNAME", TEXT, attrgetter("term")),
@@ -168,8 +82,8 @@ def _invoice(view: View) -> dict[str, Field]:
 
 def _adjustment() -> dict[str, Field]:
     return {
-        **_head(),
-        **_document_totals(),
+        **head(),
+        **document_totals(),
         **fields_of(
             ("STATE", TEXT, state),
             ("WHENPOSTED", DATE, lambda r: None if r.draft else r.posted),
@@ -180,7 +94,8 @@ def _adjustment() -> dict[str, Field]:
 
 
 def _line_state(entry: Entry) -> str:
-    return STATES[state(entry.record)][:1]
+    """Lines print codes: A when posted [D], D for drafts [K]."""
+    return "D" if entry.record.draft else "A"
 
 
 def _lines() -> dict[str, Field]:
@@ -213,8 +128,8 @@ def _lines() -> dict[str, Field]:
 
 def _payment() -> dict[str, Field]:
     return {
-        **_head(),
-        **_receipt_totals(),
+        **head(),
+        **receipt_totals(),
         **fields_of(
             ("STATE", TEXT, payment_state),
             ("DISPLAYSTATE", TEXT, state),
