@@ -28,8 +28,6 @@ from sandbox.intacct.gateway import PATH, Answer, Gateway
 from sandbox.intacct.misbehaviour import Misbehaviours, Order
 from sandbox.intacct.view import View
 
-LARGEST_REQUEST = 2_000_000
-
 
 @dataclass
 class IntacctTenant:

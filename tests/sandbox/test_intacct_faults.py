@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
+from sandbox.intacct.faults import FAULTS
+from sandbox.intacct.misbehaviour import HANDLED_BEFORE, KINDS
 from tests.sandbox.intacct_client import condition, query
 from tests.sandbox.test_intacct_books import CONTROL, open_by_account, total
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from tests.sandbox.conftest import Sandbox, Start
     from tests.sandbox.intacct_client import Intacct
 
+README = Path(__file__).parents[2] / "sandbox" / "README.md"
 FAR = date(2027, 12, 31)
 CUSTOMERS = query("CUSTOMER", "RECORDNO CUSTOMERID NAME CREDITLIMIT", size=10)
 
@@ -200,3 +204,8 @@ def test_an_order_is_for_a_function_and_an_object_after_some_calls(company: Inta
     assert statuses == [200, 200, 503, 503, 200]
     answer = requests.post(f"{company.control_url}/_sandbox/misbehave", json={"kind": "miracle"}, timeout=30)
     assert answer.status_code == 400
+
+
+def test_the_readme_names_every_fault_and_misbehaviour() -> None:
+    listed = README.read_text(encoding="utf-8").partition("\nFaults, SAP")[2]
+    assert [name for name in (*FAULTS, *KINDS, *HANDLED_BEFORE) if name not in listed] == []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 from lxml import etree
 
 from tests.sandbox.intacct_client import Answer, query
+from tests.sandbox.test_sandbox_process import certificate
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Sandbox, Start
@@ -271,3 +273,28 @@ def test_every_call_is_in_the_access_log_without_secrets(running: Sandbox, compa
     written = (running.home / "access.jsonl").read_text(encoding="utf-8")
     for secret in (company.password, company.sender_password, company.session_id):
         assert secret not in written
+
+
+@needs_files
+def test_invoices_have_the_columns_of_the_recorded_table(company: Intacct) -> None:
+    """All but the contacts and the person who entered it; every word for a state there is one of ours."""
+    with (DATA / "dbt-seeds" / "sage_intacct__ar_invoice.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    described = company.call("<lookup><object>ARINVOICE</object></lookup>").data
+    names = {str(field.findtext("ID")).lower() for field in described.iter("Field")}
+    columns = {
+        name for name in rows[0] if not name.startswith(("_", "billto", "shipto")) and name != "createdby"
+    }
+    assert columns <= names
+    states = {str(value.text) for value in described.iter("VALIDVALUE")}
+    assert {row["state"] for row in rows} <= states
+    assert {row["recordtype"] for row in rows} == {"ri"}
+
+
+def test_both_hosts_speak_https_when_asked(start: Start, tmp_path: Path) -> None:
+    places = certificate(tmp_path, datetime.now(UTC) + timedelta(days=10))
+    found = start("--world", "intacct-example", "--tls", *map(str, places)).companies["intacct-example"]
+    found.session.verify = str(places[0])
+    found.sign_in()
+    assert found.endpoint.startswith("https://localhost:")
+    assert found.page("ARINVOICE", "RECORDNO").figure("totalcount") == 4
