@@ -243,6 +243,7 @@ class Run:
         staging.forget(self._connection, self.opened.run_id)
 
     def _gate(self, *, unproven: bool) -> None:
+        self._staging.flush()
         who = f"{self.opened.connector}, run {self.opened.number}"
         if self._compared is None and not unproven:
             raise Conflict(f"{who}: rows were staged after the last tie-out, or there was none.")
@@ -270,6 +271,7 @@ class Run:
         explanation: Sequence[str] = (),
         message: str | None = None,
     ) -> None:
+        self._staging.flush()
         scope = {**self._scope, "now": self._clock()}
         with self._connection.transaction():
             with self._connection.cursor() as cursor:

@@ -1,14 +1,14 @@
 """What a run has read but not published: rows, rejects and the page log, in unlogged tables keyed by run.
 
-Each page is one transaction. Refuses nothing by itself: what may be staged is the run's business. All of it
-vanishes together when the database server crashes; a resume decides on what is here, never on memory.
+Pages are staged in transactions of a thousand new rows, and at the end of a slice. Refuses nothing by itself:
+what may be staged is the run's business. All of it vanishes together when the database server crashes; a
+resume decides on what is here, never on memory.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any, Protocol
 
 import msgspec
@@ -24,6 +24,7 @@ from receivables.queries import queries
 from receivables.records import ControlTotal, Customer, Record, Reject
 
 SQL = queries(__file__)
+BATCH = 1_000  # new rows that are staged together
 PAGE_BITS = 20  # seq = page ordinal x 2^20 + line
 WORKED_OUT = -(1 << 40)  # the first seq of rows that are worked out from those read
 TABLES = (
@@ -31,6 +32,13 @@ TABLES = (
     sql.Identifier("receivables", "staged_raw_digest"),
     sql.Identifier("receivables", "staged_reject"),
 )
+COPY: Mapping[str, sql.Composed] = {
+    **{
+        kind.name: sql.SQL(SQL["copy"]).format(table=kind.staged, columns=columns(kind.fields))
+        for kind in KIND_OF.values()
+    },
+    **{name: sql.Composed([sql.SQL(SQL[f"copy_{name}s"])]) for name in ("raw_digest", "reject", "page")},
+}
 WITHDRAWALS = sql.Identifier("receivables", "staged_withdrawal")
 MARKS = tuple(sql.Identifier("receivables", name) for name in ("staged_control_total", "page", "staged_run"))
 
@@ -88,6 +96,8 @@ class Staging:
         self._run = str(scope["run_id"])
         self._known: dict[str, Digests] = {}
         self._settled = False
+        self._waiting: defaultdict[str, bytearray] = defaultdict(bytearray)  # by name in COPY
+        self._rows = 0
         self.done, self._ordinal = self._resume()
 
     def _resume(self) -> tuple[set[str], int]:
@@ -109,40 +119,44 @@ class Staging:
         digests: Sequence[tuple[bytes, bytes]],
         rejects: Sequence[Reject],
     ) -> None:
-        """Stages one page; `digests` are (native key, 16-byte digest) of the raw rows that became records."""
+        """Takes one page; `digests` are (native key, 16-byte digest) of the raw rows that became records.
+
+        Pages wait until together they bring BATCH rows, a row is set aside or the slice ends: a slice is read
+        again as a whole, so nothing is gained by a transaction for each page of few news.
+        """
         first = self._ordinal << PAGE_BITS
         by_type: dict[type, list[Record]] = defaultdict(list)
         for record in records:
             by_type[type(record)].append(record)
-        # Most pages of most runs bring nothing new: their line in the page log is a transaction by itself.
-        alone = not (by_type or digests or rejects)
-        with nullcontext() if alone else self._connection.transaction(), self._connection.cursor() as cursor:
-            for type_, of_type in by_type.items():
-                copy_rows(cursor, KIND_OF[type_], self._scope["run_id"], first, of_type)
-            if digests:
-                self._copy_digests(cursor, slice_.stream, first, digests)
-            if rejects:
-                self._copy_rejects(cursor, first, rejects)
-            cursor.execute(
-                SQL["log_page"],
-                {
-                    **self._scope,
-                    "slice": slice_.name,
-                    "number": page.number,
-                    "ordinal": self._ordinal,
-                    "stream": slice_.stream,
-                    "last": page.last,
-                    "received": len(page.rows),
-                    "staged": len(digests),
-                    "rejects": len(rejects),
-                    "bookmark": slice_.bookmark,
-                    "reached": slice_.reached,
-                },
+        for type_, of_type in by_type.items():
+            kind = KIND_OF[type_]
+            self._waiting[kind.name] += copy_text.with_digests(
+                self._run, first, copy_text.lines(of_type), kind.seed
             )
+        self._waiting["raw_digest"] += _digest_lines(self._run, first, slice_.stream, digests)
+        self._waiting["reject"] += _reject_lines(self._run, first, rejects)
+        counts = (len(page.rows), len(digests), len(rejects))
+        self._waiting["page"] += _line(
+            self._run, slice_.name, page.number, self._ordinal, slice_.stream, page.last, *counts,
+            slice_.bookmark, slice_.reached,
+        )  # fmt: skip
+        self._rows += len(digests)
         self._ordinal += 1
         self._settled = False
         if page.last:
             self.done.add(slice_.name)
+        if page.last or rejects or self._rows >= BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Stages the pages that wait, in one transaction."""
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            for name, text in self._waiting.items():
+                if text:
+                    with cursor.copy(COPY[name]) as copy:
+                        copy.write(text)
+        self._waiting.clear()
+        self._rows = 0
 
     def known(self, stream: str) -> Digests:
         """The 16-byte digests of this stream's raw rows as published."""
@@ -157,6 +171,7 @@ class Staging:
         """Leaves one row per key, the one read last."""
         if self._settled:
             return
+        self.flush()
         with self._connection.transaction(), self._connection.cursor() as cursor:
             for kind in KIND_OF.values():
                 self._keep_last(cursor, kind.staged, kind.key)
@@ -208,26 +223,6 @@ class Staging:
 
     # -- rows ---------------------------------------------------------------------------------------------
 
-    def _copy_digests(
-        self, cursor: psycopg.Cursor[Any], stream: str, first: int, digests: Sequence[tuple[bytes, bytes]]
-    ) -> None:
-        of_key, text = xxhash.xxh3_128_hexdigest, copy_text.escaped([stream])
-        lines = [
-            f"{self._run}\t{place}\t{text}\t{of_key(key)}\t{digest.hex()}\n"
-            for place, (key, digest) in enumerate(digests, first)
-        ]
-        with cursor.copy(SQL["copy_raw_digests"]) as copy:
-            copy.write("".join(lines).encode())
-
-    def _copy_rejects(self, cursor: psycopg.Cursor[Any], first: int, rejects: Sequence[Reject]) -> None:
-        with cursor.copy(SQL["copy_rejects"]) as copy:
-            for place, r in enumerate(rejects, first):
-                of_raw = xxhash.xxh3_128_hexdigest(r.raw)
-                of_key = None if r.key is None else xxhash.xxh3_128_hexdigest(r.key.encode())
-                copy.write_row(
-                    (self._run, place, r.stream, of_raw, r.key, of_key, r.code, r.field, r.message, r.raw)
-                )
-
     def _keep_last(self, cursor: psycopg.Cursor[Any], table: sql.Identifier, key: tuple[str, ...]) -> None:
         statement = sql.SQL(SQL["keep_last"]).format(
             table=table, key=columns(key), same_key=same(key, "s", "twice")
@@ -235,12 +230,35 @@ class Staging:
         cursor.execute(statement, self._scope)
 
 
+def _line(*values: object) -> bytes:
+    return (copy_text.escaped(values) + "\n").encode()
+
+
+def _digest_lines(run: str, first: int, stream: str, digests: Sequence[tuple[bytes, bytes]]) -> bytes:
+    of_key, text = xxhash.xxh3_128_hexdigest, copy_text.escaped([stream])
+    lines = [
+        f"{run}\t{place}\t{text}\t{of_key(key)}\t{digest.hex()}\n"
+        for place, (key, digest) in enumerate(digests, first)
+    ]
+    return "".join(lines).encode()
+
+
+def _reject_lines(run: str, first: int, rejects: Sequence[Reject]) -> bytes:
+    digest = xxhash.xxh3_128_hexdigest
+    return b"".join(
+        _line(
+            run, place, r.stream, digest(r.raw), r.key, None if r.key is None else digest(r.key.encode()),
+            r.code, r.field, r.message, rf"\x{r.raw.hex()}",
+        )
+        for place, r in enumerate(rejects, first)
+    )  # fmt: skip
+
+
 def copy_rows(
     cursor: psycopg.Cursor[Any], kind: Kind, run_id: int, first: int, records: Sequence[msgspec.Struct]
 ) -> None:
     """Stages records of one kind, their seq from `first` upwards, each with the digest of its content."""
-    statement = sql.SQL(SQL["copy"]).format(table=kind.staged, columns=columns(kind.fields))
-    with cursor.copy(statement) as copy:
+    with cursor.copy(COPY[kind.name]) as copy:
         copy.write(copy_text.with_digests(str(run_id), first, copy_text.lines(records), kind.seed))
 
 

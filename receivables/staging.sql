@@ -1,9 +1,7 @@
--- name: log_page
--- One received page: its slice, its counts, and the bookmark that becomes true when its slice is published.
-insert into receivables.page
-    (run_id, slice, number, ordinal, stream, last, received, staged, rejects, bookmark, reached)
-values (%(run_id)s, %(slice)s, %(number)s, %(ordinal)s, %(stream)s, %(last)s, %(received)s, %(staged)s, %(rejects)s,
-        %(bookmark)s, %(reached)s);
+-- name: copy_pages
+-- Received pages: slice, counts, and the bookmark that becomes true when the slice is published.
+copy receivables.page
+    (run_id, slice, number, ordinal, stream, last, received, staged, rejects, bookmark, reached) from stdin;
 
 -- name: copy
 -- Rows of one kind into the run's staging.
