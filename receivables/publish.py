@@ -1,14 +1,15 @@
 """Makes a run's staged rows the published ones: merge, history, digests, bookmarks, one publication.
 
-Works inside the transaction it is given, so that all of it becomes visible at once or not at all. Refuses
-nothing: whether a run may be published is the gate's business (receivables.run).
+Works inside the transaction it is given, so that all of it becomes visible at once or not at all. Whether a
+run may be published is the gate's business (receivables.run); refused is an ageing that is not the balance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -16,6 +17,8 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from receivables.ageing import BUCKET, BUCKETS
+from receivables.errors import Conflict
 from receivables.kinds import DOCUMENT, PUBLISHED, WITHDRAWN, Kind, columns, same
 from receivables.queries import queries
 
@@ -29,7 +32,7 @@ class Publication:
     """What became visible at once. `counts` are rows per kind, `changes` rows written or taken away.
 
     `totals` are, per control account and currency, what is open of items and unapplied of receipts, exact
-    text; the balance is open less unapplied.
+    text; the balance is open less unapplied, and the sum of its `buckets`, aged at the run's day.
     `content_hash` (32 hex digits) depends on the published rows alone, not on their order or history: it
     tells whether two installations show the same, and is no protection against forgery.
     """
@@ -43,12 +46,26 @@ class Publication:
     content_hash: str
 
 
-def publish(connection: psycopg.Connection[Any], scope: Mapping[str, Any], grade: str) -> Publication:
-    """Publishes inside the open transaction; `scope` has the run's ids, `adapter` and `now`."""
+def publish(
+    connection: psycopg.Connection[Any],
+    scope: Mapping[str, Any],
+    grade: str,
+    *,
+    recount: bool,
+    tell: Callable[[str], None],
+) -> Publication:
+    """Publishes inside the open transaction; `scope` has the run's ids, `adapter`, `day` and `now`.
+
+    With `recount` the content hash is that of the rows, and `tell` is called if the last publication said
+    another. Raises Conflict if the ageing of an account is not its balance.
+    """
     with connection.cursor(row_factory=dict_row) as cursor:
         last = cursor.execute(SQL["last_publication"], scope).fetchone()
         counts = dict(last["counts"]) if last else {}
         content = int(last["content_hash"], 2) if last else 0
+        if last and recount and (counted := _content(cursor, scope)) != content:
+            content = counted
+            tell(f"Rows were changed since publication {last['number']} by something that is no run.")
         changes = {kind.name: 0 for kind in PUBLISHED}
         for kind in WITHDRAWN if last else ():
             gone = cursor.execute(_withdrawal(kind), scope).fetchone() or {}
@@ -69,7 +86,7 @@ def publish(connection: psycopg.Connection[Any], scope: Mapping[str, Any], grade
             grade=grade,
             counts=counts,
             changes=changes,
-            totals=list(cursor.execute(SQL["totals"], scope)),
+            totals=_totals(cursor.execute(sql.SQL(SQL["totals"]).format(bucket=BUCKET), scope)),
             content_hash=f"{content:032x}",
         )
         cursor.execute(
@@ -88,6 +105,35 @@ def publish(connection: psycopg.Connection[Any], scope: Mapping[str, Any], grade
         if written >= BIG:
             cursor.execute(SQL["analyze"])
     return publication
+
+
+def _totals(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """One total per account and currency with its buckets; Conflict if these are not the whole of it."""
+    totals: list[dict[str, Any]] = []
+    for row in rows:
+        if row["whole"]:
+            totals.append({**{n: v for n, v in row.items() if n not in ("bucket", "whole")}, "buckets": {}})
+        else:
+            amount = Decimal(row["open"]) - Decimal(row["unapplied"])
+            totals[-1]["buckets"][row["bucket"]] = f"{amount:f}"
+    for total in totals:
+        balance = Decimal(total["open"]) - Decimal(total["unapplied"])
+        buckets = total["buckets"]
+        if not set(buckets) <= set(BUCKETS) or sum(map(Decimal, buckets.values())) != balance:
+            raise Conflict(
+                f"Account {total['account']} of {total['entity']}: the ageing {buckets} is not the balance "
+                f"{balance:f} {total['currency']}. Nothing was published. This is a defect: please report it."
+            )
+    return list(totals)
+
+
+def _content(cursor: psycopg.Cursor[Any], scope: Mapping[str, Any]) -> int:
+    """The content hash of the rows as they are."""
+    content = 0
+    for kind in PUBLISHED:
+        row = cursor.execute(sql.SQL(SQL["content"]).format(current=kind.current), scope).fetchone() or {}
+        content ^= int(row["content"] or "0", 2)
+    return content
 
 
 def _withdrawal(kind: Kind) -> sql.Composed:

@@ -91,22 +91,27 @@ where published.value is distinct from excluded.value;
 
 -- name: totals
 -- What is owed now, per control account and currency: what is open of items, and what of receipts is not applied
--- yet and takes it down again. Cleared items and receipts owe nothing.
+-- yet and takes it down again; in whole, and by bucket (`whole` 0). Cleared items and receipts owe nothing.
 with one as (
     select entity, account, currency, company_currency, open, company_open, 1 as items,
-           0 as unapplied, 0 as company_unapplied, 0 as receipts
+           0 as unapplied, 0 as company_unapplied, 0 as receipts, {bucket} as bucket
     from receivables.open_item
     where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and cleared_on is null
     union all
-    select entity, account, currency, company_currency, 0, 0, 0, unapplied, company_unapplied, 1
+    select entity, account, currency, company_currency, 0, 0, 0, unapplied, company_unapplied, 1, 'unapplied'
     from receivables.receipt
     where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and cleared_on is null)
 select entity, account, currency, company_currency, sum(open)::text as open, sum(company_open)::text as company_open,
        sum(items) as items, sum(unapplied)::text as unapplied, sum(company_unapplied)::text as company_unapplied,
-       sum(receipts) as receipts
+       sum(receipts) as receipts, bucket, grouping(bucket) as whole
 from one
-group by entity, account, currency, company_currency
-order by entity, account, currency, company_currency;
+group by grouping sets ((entity, account, currency, company_currency), (entity, account, currency, company_currency, bucket))
+order by entity, account, currency, company_currency, whole desc, bucket;
+
+-- name: content
+-- The content hash that the published rows of a kind give, whatever a publication says.
+select bit_xor(digest) as content from {current}
+where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s;
 
 -- name: last_publication
 -- The publication that this one follows.

@@ -20,6 +20,7 @@ from receivables import staging, tie_out
 from receivables.applying import Applying
 from receivables.digests import Digests
 from receivables.errors import Conflict, Rejected
+from receivables.invariants import broken
 from receivables.publish import Publication, publish
 from receivables.queries import queries
 from receivables.records import ControlTotal, Reject
@@ -74,6 +75,7 @@ class Run:
     ) -> None:
         self.opened = opened
         self.suspects = 0
+        self.broken: list[str] = []  # invariants that keep the run from being published
         self.notes: list[str] = []  # what people should know of a run that may be published all the same
         self._connection = connection
         self._clock = clock
@@ -168,11 +170,15 @@ class Run:
     def tie_out(self, totals: Sequence[ControlTotal], tolerance: Mapping[str, Decimal]) -> list[TieOut]:
         """Compares the ERP's totals of after the last row with ours; raises Rejected for doubled totals.
 
-        Before, what was paid is worked out where the ERP does not state it; `notes` says what does not fit.
+        Before, what was paid is worked out where the ERP does not state it. Afterwards `broken` says which
+        invariants keep the run from being published, `notes` what else does not fit.
         """
         tie_out.refuse_doubled(totals)
         self._staging.settle()
-        self.notes = self._applying.apply()
+        notes = self._applying.apply()
+        found = broken(self._connection, self._scope)
+        self.broken = [one.sentence for one in found if one.holds]
+        self.notes = [*notes, *(one.sentence for one in found if not one.holds)]
         self._staging.keep_totals("after", totals)
         self._compared = self._books.compare(self.opened.day, tolerance)
         return self._compared
@@ -204,17 +210,23 @@ class Run:
         """Makes the run's rows the published ones, in one transaction with everything that depends on it.
 
         Raises Conflict, and publishes nothing, unless every slice that was begun came to its end, the tie-out
-        after the last page is equal or within, and no row of what is owed was set aside. `unproven` is for
-        systems that offer no control totals.
+        after the last page is equal or within, no invariant is broken and no row of what is owed was set
+        aside. `unproven` is for systems that offer no control totals.
         """
         self._gate(unproven=unproven)
         self._staging.settle()
-        scope = {**self._scope, "now": self._clock()}
+        scope = {**self._scope, "now": self._clock(), "day": self.opened.day}
         with self._connection.transaction():
             self._staging.complete_customers()
             with self._connection.cursor() as cursor:
                 set_tenant(cursor, self.opened.tenant_id)
-                published = publish(self._connection, scope, self._grade())
+                published = publish(
+                    self._connection,
+                    scope,
+                    self._grade(),
+                    recount=self.mode != "delta",
+                    tell=self.notes.append,
+                )
                 cursor.execute(SQL["close_rejects"], {**scope, "harmless": HARMLESS})
                 self._end(cursor, scope, "published")
             also(self._connection)
@@ -229,7 +241,7 @@ class Run:
         *,
         message: str | None = None,
     ) -> None:
-        """Keeps the run's rows unpublished; `reason` is difference, reject, settings or asked."""
+        """Keeps the run's rows unpublished; `reason` is difference, invariant, reject, settings or asked."""
         self._leave("held", also, reason=reason, explanation=explanation, message=message)
 
     def moving(self, also: Also = nothing_else) -> None:
@@ -252,6 +264,8 @@ class Run:
             raise Conflict(f"{who}: {unfinished[0][0]} has not been read to its end.")
         if any(line.status == "different" for line in self._compared or ()):
             raise Conflict(f"{who}: the books differ. See: encours tie-out {self.opened.connector}")
+        if self.broken:
+            raise Conflict(f"{who}: {self.broken[0]}")
         if self.holding_rejects():
             raise Conflict(f"{who}: rows were set aside. See: encours rejects list")
 

@@ -18,15 +18,30 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from receivables import staging
+from receivables.ageing import Ageing, By, ageing
+from receivables.as_of import View
 from receivables.errors import Conflict, RateLimited
 from receivables.publish import Publication
 from receivables.reading import RejectRow, Status, TieOutReport, reject_rows, status, tie_out_report
 from receivables.run import SQL as RUN
 from receivables.run import Opened, Run
 from receivables.staging import set_tenant
+from receivables.statement import Statement, statement
 from receivables.tie_out import TieOut
 
-__all__ = ["Publication", "RejectRow", "Run", "Status", "Store", "TieOut", "TieOutReport"]
+__all__ = [
+    "Ageing",
+    "By",
+    "Publication",
+    "RejectRow",
+    "Run",
+    "Statement",
+    "Status",
+    "Store",
+    "TieOut",
+    "TieOutReport",
+    "View",
+]
 
 Connect = Callable[[], AbstractContextManager[psycopg.Connection[Any]]]
 WAIT = 30.0  # seconds for a place at the ERP
@@ -183,6 +198,16 @@ class Store:
         """The connector's open rejects, newest first."""
         with self._reading(tenant_id) as cursor:
             return reject_rows(cursor, tenant_id, connector_id, connector)
+
+    def ageing(self, view: View, by: By) -> Ageing:
+        """What was owed at the end of the view's day; Misconfigured if nothing was published by then."""
+        with self._reading(view.tenant_id) as cursor:
+            return ageing(cursor, view, by)
+
+    def statement(self, view: View, customer: str) -> Statement | None:
+        """The customer's statement at the end of the view's day; None if the connector did not know it."""
+        with self._reading(view.tenant_id) as cursor:
+            return statement(cursor, view, customer)
 
     @contextmanager
     def _reading(self, tenant_id: int) -> Iterator[psycopg.Cursor[Any]]:

@@ -1,8 +1,8 @@
-"""The worked example of the interface sheet (section 9): in as rows, out as exactly its documents and items."""
+"""The worked example of the interface sheet (section 9): in as rows, out as exactly what the sheet says."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -125,3 +125,44 @@ def test_the_amount_shown(published: Installation) -> None:
         (basis, "12100000", Decimal("830.00"), Decimal("830.00"), "equal")
         for basis in ("company", "document")
     }
+
+
+def test_the_next_day(start: Start, install: Install) -> None:
+    """Instalment 1 is settled: found by what was cleared; the part paid before stays the same fact."""
+    installation = install()
+    (erp,) = start("--world", "example").tenants.values()
+    key = installation.connect(erp, KEY, history_months=MONTHS)
+    assert installation.hub.sync(key).verdict == "equal"
+    before = installation.of(key, "allocation")
+    settled = [["1010", "2026", "1800000012", "1"], ["1010", "2026", "1400000031", "2"]]
+    erp.post(settle=[settled], number="1400000040", on=datetime.now(UTC).date().isoformat())
+
+    result = installation.hub.sync(key, sweep=False)
+
+    assert result.verdict == "equal", result.explanation
+    after = installation.of(key, "allocation")
+    (new,) = [row for row in after if row not in before]
+    assert len(after) == len(before) + 1
+    assert (new["source"], new["source_number"], new["amount"]) == (
+        "receipt",
+        "1400000040",
+        Decimal("350.00"),
+    )
+    assert (new["target_number"], new["target_instalment"], new["derived"]) == ("1800000012", "1", False)
+    items = installation.of(key, "open_item")
+    assert chosen(items, "number", "instalment", "open") == {
+        ("1800000012", "1", Decimal(0)), ("1800000012", "2", Decimal("600.00")),
+        ("1800000019", "1", Decimal("-120.00")), ("1800000025", "1", Decimal(0)), ("1800000026", "1", Decimal(0)),
+    }  # fmt: skip
+    assert chosen(installation.of(key, "receipt"), "number", "amount", "unapplied") == {
+        ("1400000031", Decimal("250.00"), Decimal(0)), ("1400000040", Decimal("350.00"), Decimal(0)),
+    }  # fmt: skip
+    publication = max(installation.of(key, "publication"), key=lambda row: row["number"])
+    assert (publication["changes"]["allocation"], publication["changes"]["receipt"]) == (1, 2)
+    (status,) = installation.hub.overview()
+    assert status.open_amounts == [(Decimal("480.00"), "EUR")]
+    again = installation.hub.sync(key, sweep=False)
+    assert (again.rows_staged, again.notes) == (0, [])
+    assert set(
+        max(installation.of(key, "publication"), key=lambda row: row["number"])["changes"].values()
+    ) == {0}

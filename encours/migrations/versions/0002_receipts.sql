@@ -2,7 +2,10 @@
 -- An open item also says which item it refers to, what discount its clearing granted, and what its line in the
 -- ledger carries: its whole amount until it is cleared, or the rest that is still open.
 
-alter table receivables.run add column notes jsonb not null default '[]';
+alter table receivables.run
+    add column notes jsonb not null default '[]',
+    drop constraint run_reason_check,
+    add constraint run_reason_check check (reason in ('difference', 'invariant', 'reject', 'settings', 'asked'));
 
 alter table receivables.document add column rate numeric check (rate > 0 and rate < 1e18);
 alter table receivables.document_history add column rate numeric check (rate > 0 and rate < 1e18);

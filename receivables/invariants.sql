@@ -1,0 +1,155 @@
+-- name: open_amounts
+-- Items of this run whose open amount is not the original less what was put on it, plus what was taken from it. It
+-- holds where the allocations are worked out here; where the ERP states what is open, the gap is told. What is
+-- taken from a debit is the rest of a short payment: it made the item and is its original amount.
+with item as (
+    select number, entity, fiscal_year, instalment, account, customer, original, open, company_original, company_open,
+           currency, cleared_on, clearing_document, carries
+    from receivables.staged_open_item where run_id = %(run_id)s),
+allocation as (
+    select entity, source_number, source_fiscal_year, source_line, target_number, target_fiscal_year,
+           target_instalment, target_account, amount, company_amount, discount, company_discount, company_difference
+    from receivables.staged_allocation where run_id = %(run_id)s
+    union all
+    select a.entity, a.source_number, a.source_fiscal_year, a.source_line, a.target_number, a.target_fiscal_year,
+           a.target_instalment, a.target_account, a.amount, a.company_amount, a.discount, a.company_discount,
+           a.company_difference
+    from receivables.allocation a
+    where a.tenant_id = %(tenant_id)s and a.connector_id = %(connector_id)s
+      and (a.target_number in (select number from item) or a.source_number in (select number from item))
+      and not exists (
+        select from receivables.staged_allocation s
+        where s.run_id = %(run_id)s and s.number = a.number and s.entity = a.entity and s.sequence = a.sequence)
+      and not exists (
+        select from receivables.staged_withdrawal w
+        where w.run_id = %(run_id)s and w.kind = 'allocation' and w.key = array[a.number, a.entity, a.sequence])),
+moved as (
+    select i.number, i.entity, i.fiscal_year, i.instalment, i.account, -a.amount as amount,
+           -a.company_amount as company_amount
+    from item i
+    join allocation a
+      on a.target_number = i.number and a.entity = i.entity and a.target_fiscal_year = i.fiscal_year
+     and a.target_instalment = i.instalment and a.target_account = i.account
+    union all
+    select i.number, i.entity, i.fiscal_year, i.instalment, i.account, a.amount - a.discount,
+           a.company_amount - a.company_discount + a.company_difference
+    from item i
+    join allocation a
+      on a.source_number = i.number and a.entity = i.entity and a.source_fiscal_year = i.fiscal_year
+     and a.source_line = i.instalment
+    where i.original < 0 or (i.original = 0 and i.company_original < 0)),
+summed as (
+    select number, entity, fiscal_year, instalment, account, sum(amount) as amount, sum(company_amount) as company_amount
+    from moved group by number, entity, fiscal_year, instalment, account),
+gap as (
+    select i.*, i.original + coalesce(s.amount, 0) as expected, count(*) over () as gaps,
+           i.carries = 'whole' and (i.cleared_on is null or i.clearing_document is not null) as holds
+    from item i
+    left join summed s
+      on s.number = i.number and s.entity = i.entity and s.fiscal_year = i.fiscal_year
+     and s.instalment = i.instalment and s.account = i.account
+    where i.open <> i.original + coalesce(s.amount, 0)
+       or i.company_open <> i.company_original + coalesce(s.company_amount, 0))
+select holds,
+       'Item ' || number || '/' || fiscal_year || '/' || instalment || ' of ' || entity || ', customer ' || customer
+       || ': open is ' || open || ' ' || currency || ', its allocations leave ' || expected || ' (one of ' || gaps
+       || ' such items).'
+from gap order by holds desc, entity, number, fiscal_year, instalment limit 5;
+
+-- name: balance
+-- Companies and currencies in which what we worked out changes the balance: what payments took off items is not
+-- what is missing of the payments. Only rows of this run can change it, and those they replace.
+with staged as (
+    select number, entity, fiscal_year, instalment, account from receivables.staged_open_item where run_id = %(run_id)s
+    union all
+    select number, entity, fiscal_year, line, account from receivables.staged_receipt where run_id = %(run_id)s),
+gap as (
+    select entity, currency, original - open as amount, company_original - company_open as company_amount
+    from receivables.staged_open_item
+    where run_id = %(run_id)s and cleared_on is null and carries = 'whole'
+    union all
+    select entity, currency, unapplied - amount, company_unapplied - company_amount
+    from receivables.staged_receipt
+    where run_id = %(run_id)s and cleared_on is null and carries = 'whole'
+    union all
+    select c.entity, c.currency, c.open - c.original, c.company_open - c.company_original
+    from staged s
+    join receivables.open_item c
+      on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s and c.number = s.number
+     and c.entity = s.entity and c.fiscal_year = s.fiscal_year and c.instalment = s.instalment
+     and c.account = s.account
+    where c.cleared_on is null and c.carries = 'whole'
+    union all
+    select c.entity, c.currency, c.amount - c.unapplied, c.company_amount - c.company_unapplied
+    from staged s
+    join receivables.receipt c
+      on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s and c.number = s.number
+     and c.entity = s.entity and c.fiscal_year = s.fiscal_year and c.line = s.instalment and c.account = s.account
+    where c.cleared_on is null and c.carries = 'whole')
+select true,
+       entity || ', ' || currency || ': allocations took ' || sum(amount) || ' more off open items than off payments'
+       || ' (' || sum(company_amount) || ' in company currency).'
+from gap group by entity, currency
+having sum(amount) <> 0 or sum(company_amount) <> 0
+order by entity, currency;
+
+-- name: instalments
+-- Published documents whose total would not be the sum of their instalments any more.
+with touched as (
+    select distinct number, entity, fiscal_year from receivables.staged_open_item where run_id = %(run_id)s),
+line as (
+    select number, entity, fiscal_year, original from receivables.staged_open_item where run_id = %(run_id)s
+    union all
+    select c.number, c.entity, c.fiscal_year, c.original
+    from touched t
+    join receivables.open_item c
+      on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s and c.number = t.number
+     and c.entity = t.entity and c.fiscal_year = t.fiscal_year
+    where not exists (
+        select from receivables.staged_open_item s
+        where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
+          and s.fiscal_year = c.fiscal_year and s.instalment = c.instalment and s.account = c.account)
+      and not exists (
+        select from receivables.staged_receipt s
+        where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
+          and s.fiscal_year = c.fiscal_year and s.line = c.instalment and s.account = c.account))
+select true,
+       'Document ' || d.number || '/' || d.fiscal_year || ' of ' || d.entity || ' is of ' || d.total_incl || ' '
+       || d.currency || ', its instalments sum to ' || sum(line.original) || '.'
+from touched t
+join receivables.document d
+  on d.tenant_id = %(tenant_id)s and d.connector_id = %(connector_id)s and d.number = t.number
+ and d.entity = t.entity and d.fiscal_year = t.fiscal_year
+join line on line.number = d.number and line.entity = d.entity and line.fiscal_year = d.fiscal_year
+where not exists (
+    select from receivables.staged_document s
+    where s.run_id = %(run_id)s and s.number = d.number and s.entity = d.entity and s.fiscal_year = d.fiscal_year)
+group by d.number, d.fiscal_year, d.entity, d.type, d.total_incl, d.currency
+having sum(line.original) <> d.total_incl
+order by d.entity, d.number limit 5;
+
+-- name: credit_notes
+-- Credit notes of this run that add to the balance; one that takes another back does.
+select false,
+       'Credit note ' || d.number || '/' || d.fiscal_year || ' of ' || d.entity || ', customer ' || d.customer
+       || ', adds ' || sum(i.original) || ' ' || d.currency || ' to the balance.'
+from receivables.staged_document d
+join receivables.staged_open_item i
+  on i.run_id = d.run_id and i.number = d.number and i.entity = d.entity and i.fiscal_year = d.fiscal_year
+where d.run_id = %(run_id)s and d.kind = 'credit_note' and d.reversal_of is null
+group by d.number, d.fiscal_year, d.entity, d.type, d.customer, d.currency
+having sum(i.original) > 0
+order by d.entity, d.number limit 5;
+
+-- name: rates
+-- Items of this run whose company amount is more than one unit away from the amount at the document's rate.
+select false,
+       'Item ' || i.number || '/' || i.fiscal_year || '/' || i.instalment || ' of ' || i.entity || ': ' || i.original
+       || ' ' || i.currency || ' at ' || d.rate || ' is not ' || i.company_original || ' ' || i.company_currency || '.'
+from receivables.staged_document d
+join receivables.staged_open_item i
+  on i.run_id = d.run_id and i.number = d.number and i.entity = d.entity and i.fiscal_year = d.fiscal_year
+where d.run_id = %(run_id)s and d.rate is not null
+  and abs(round(i.original * d.rate, scale(i.company_original)) - i.company_original)
+      > power(10::numeric, -scale(i.company_original))
+order by i.entity, i.number, i.instalment limit 5;
