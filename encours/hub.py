@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
@@ -23,6 +23,7 @@ from connectors.kit.http import Session
 from connectors.kit.stream import Access, Check, System
 from connectors.systems import SYSTEMS
 from encours import overview as standing
+from encours import reports
 from encours import sync as syncing
 from encours.overview import ConnectorStatus, TieOutReport
 from encours.postgres import Role
@@ -35,7 +36,7 @@ from identity.kinds import Basic
 from identity.kms import LocalKms
 from identity.secret import Secret
 from receivables.errors import HubError, Misconfigured, Transient
-from receivables.store import RejectRow, Store
+from receivables.store import Ageing, By, RejectRow, Statement, Store
 
 DAY = 24 * 60
 PATIENCE = 3  # seconds for a connection to our own database
@@ -84,10 +85,16 @@ class Hub:
     # -- reading and publishing ---------------------------------------------------------------------------
 
     def sync(
-        self, key: str, *, sweep: bool | None = None, progress: syncing.Report | None = None
+        self,
+        key: str,
+        *,
+        sweep: bool | None = None,
+        publish: bool = True,
+        progress: syncing.Report | None = None,
     ) -> syncing.SyncResult:
         """Pulls one connector now and publishes if the books agree; `sweep` None: once a day of the tenant.
 
+        With `publish` False it is held even so, because it was asked for, until the next run takes its place.
         Raises Conflict when it runs already, Misconfigured, Rejected and Transient (and its RateLimited).
         A difference is no error: the result's state is `held`.
         """
@@ -102,6 +109,7 @@ class Hub:
                 access=access,
                 auth=auth,
                 sweep=sweep,
+                publish=publish,
                 report=progress or (lambda _: None),
             )
 
@@ -133,10 +141,21 @@ class Hub:
         """The comparison of this run, or of the latest compared one; Misconfigured if there is none."""
         return standing.tie_out(self.registry.connector(key), self.store, run)
 
+    def ageing(
+        self, key: str | None = None, *, as_of: date | None = None, by: By = "customer"
+    ) -> list[Ageing]:
+        """What was owed at the end of a day, of one connector or of all; see reports.ageing."""
+        return reports.ageing(self._chosen(key), self.store, as_of, by, _now())
+
+    def statement(
+        self, customer: str, *, as_of: date | None = None, connector: str | None = None
+    ) -> list[Statement]:
+        """What one customer owed at the end of a day; see reports.statement."""
+        return reports.statement(self._chosen(connector), self.store, customer, as_of, _now())
+
     def rejects(self, key: str | None = None) -> list[RejectRow]:
         """Open rejects of one connector or of all, newest first."""
-        chosen = [self.registry.connector(key)] if key else self.registry.connectors()
-        found = [r for c in chosen for r in self.store.rejects(c.tenant_id, c.connector_id, c.key)]
+        found = [r for c in self._chosen(key) for r in self.store.rejects(c.tenant_id, c.connector_id, c.key)]
         return sorted(found, key=lambda reject: reject.last_seen, reverse=True)
 
     def reject(self, reject_id: int) -> RejectRow:
@@ -146,6 +165,9 @@ class Hub:
                 if found.reject_id == reject_id:
                     return found
         raise Misconfigured(f"There is no open reject {reject_id}. The open ones: encours rejects list.")
+
+    def _chosen(self, key: str | None) -> list[Connector]:
+        return [self.registry.connector(key)] if key else self.registry.connectors()
 
     # -- connectors ---------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ States in the order of their weight: failing, held, stale, not proven, tied out;
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -44,7 +44,10 @@ class ConnectorStatus:
 
 @dataclass(frozen=True)
 class TieOutReport:
-    """The comparison of one run; `explanation` are sentences, the first rejects that hold it first."""
+    """The comparison of one run; `explanation` are sentences, the first rejects that hold it first.
+
+    `reason` says why it is held, `notes` what does not fit and does not hold it.
+    """
 
     connector: str
     run: int
@@ -52,6 +55,8 @@ class TieOutReport:
     sentence: str
     rows: list[TieOut]
     explanation: list[str]
+    reason: str | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def overview(connectors: Sequence[Connector], store: Store, now: datetime) -> list[ConnectorStatus]:
@@ -76,6 +81,8 @@ def tie_out(connector: Connector, store: Store, run: int | None) -> TieOutReport
         sentence=found.run.message or "Equal to the ERP's books.",
         rows=found.rows,
         explanation=list(found.run.explanation),
+        reason=found.run.reason,
+        notes=list(found.run.notes),
     )
 
 

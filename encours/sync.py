@@ -62,6 +62,8 @@ class SyncResult:
     totals: list[TieOut]
     differences: list[TieOut]
     explanation: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what does not fit and does not hold
+    reason: str | None = None  # why it is held: difference, invariant, reject, asked
 
 
 def sync(
@@ -74,6 +76,7 @@ def sync(
     access: Access,
     auth: SigningAuth,
     sweep: bool | None,
+    publish: bool,
     report: Report,
 ) -> SyncResult:
     """Pulls and publishes one connector; see Hub.sync for the errors raised."""
@@ -113,6 +116,7 @@ def sync(
                 reading=reading,
                 also=also,
                 began=began,
+                publish=publish,
             ).of(totals)
         except Moved:
             run.moving(also)
@@ -210,7 +214,7 @@ class _Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class _Conclusion:
-    """What becomes of a run that has read everything: published if the books agree, held if not."""
+    """What becomes of a run that has read everything: published if the books agree and it is asked for."""
 
     connector: Connector
     system: System
@@ -219,13 +223,17 @@ class _Conclusion:
     reading: _Reading
     also: Also
     began: float
+    publish: bool
 
     def of(self, totals: Sequence[ControlTotal]) -> SyncResult:
         """Compares, then publishes or holds."""
         lines = self.run.tie_out(totals, self.connector.tolerances())
         rejects = self.run.holding_rejects()
         differences = [line for line in lines if line.status == "different"]
-        if not differences and not rejects:
+        broken = self.run.broken
+        if not (differences or rejects or broken):
+            if not self.publish:
+                return self._held_as_asked(lines)
             unproven = not totals
             publication = self.run.publish(self.also, unproven=unproven)
             verdict = "not proven" if unproven else _word(lines)
@@ -236,10 +244,22 @@ class _Conclusion:
             f"{r.stream} {r.key or 'without a readable key'}, field {r.field}: {r.message}" for r in rejects
         ]
         explanation += [line.sentence for line in self._explained(differences)]
-        reason = "reject" if rejects else "difference"
-        verdict = f"held: {len(rejects)} rows were set aside" if rejects else f"held: {_sum(differences)}"
+        explanation += broken
+        if rejects:
+            reason, why = "reject", f"{len(rejects)} rows were set aside"
+        elif differences:
+            reason, why = "difference", _sum(differences)
+        else:
+            reason, why = "invariant", "what was worked out contradicts itself"
+        verdict = f"held: {why}"
         self.run.hold(reason, explanation, self.also, message=verdict)
-        return self._result("held", verdict, lines, explanation=explanation)
+        return self._result("held", verdict, lines, explanation=explanation, reason=reason)
+
+    def _held_as_asked(self, lines: list[TieOut]) -> SyncResult:
+        """The books agree, and somebody wants to look before others see it."""
+        verdict = "held: not to be published, as asked"
+        self.run.hold("asked", [], self.also, message=verdict)
+        return self._result("held", verdict, lines, reason="asked")
 
     def _explained(self, differences: Sequence[TieOut]) -> Sequence[Explained]:
         if not differences:
@@ -272,6 +292,7 @@ class _Conclusion:
         publication: int | None = None,
         grade: str = "none",
         explanation: list[str] | None = None,
+        reason: str | None = None,
     ) -> SyncResult:
         return SyncResult(
             connector=self.connector.key,
@@ -288,6 +309,8 @@ class _Conclusion:
             totals=[line for line in lines if line.customer is None],
             differences=[line for line in lines if line.status == "different"],
             explanation=explanation or [],
+            notes=self.run.notes,
+            reason=reason,
         )
 
 

@@ -11,7 +11,7 @@ import sys
 import psycopg
 import typer
 
-from encours.cli import connectors, rejects, sandbox, syncing
+from encours.cli import connectors, receivables, rejects, sandbox, syncing
 from encours.cli.output import complain, stderr
 from encours.cli.service import down, up
 from receivables.errors import HubError, Transient
@@ -31,6 +31,9 @@ app.command()(down)
 app.command()(syncing.sync)
 app.command()(syncing.status)
 app.command(name="tie-out")(syncing.tie_out)
+app.command()(receivables.ageing)
+app.command(name="aging", hidden=True)(receivables.ageing)
+app.command()(receivables.statement)
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(rejects.app, name="rejects")
 app.add_typer(sandbox.app, name="sandbox")

@@ -22,24 +22,29 @@ Sweep = Annotated[
     bool | None,
     typer.Option("--sweep/--no-sweep", help="Read all open items again. Default: once a day per tenant."),
 ]
+Publish = Annotated[
+    bool, typer.Option("--publish/--no-publish", help="Publish if the books agree, or only compare.")
+]
 
 
-def sync(keys: Keys = None, *, sweep: Sweep = None, as_json: Json = False) -> None:
+def sync(keys: Keys = None, *, sweep: Sweep = None, publish: Publish = True, as_json: Json = False) -> None:
     """Pull from the ERP now, and publish if the books agree.
 
-    Exit code 0: published; 3: held, the books differ; 1: failed; 75: try again later.
+    Exit code 0: published, or held as asked; 3: held, the books differ; 1: failed; 75: try again later.
     """
     with Hub.from_environment() as hub:
         names = keys or [c.key for c in hub.registry.connectors() if c.state == "active"]
         results = []
         for key in names:
             with _progress(key) as report:
-                results.append(hub.sync(key, sweep=sweep, progress=report))
+                results.append(hub.sync(key, sweep=sweep, publish=publish, progress=report))
             if not as_json:
                 stdout().print(line(results[-1]), markup=False)
+                for note in results[-1].notes:
+                    stdout().print(f"- {note}", markup=False)
         if as_json:
             print_json(results)
-    if any(result.state == "held" for result in results):
+    if any(result.state == "held" and result.reason != "asked" for result in results):
         sys.exit(HELD)
 
 
@@ -127,9 +132,9 @@ def tie_out(
             ],
             right=["ERP", "HUB", "DIFFERENCE"],
         )
-        for sentence in report.explanation:
+        for sentence in [*report.explanation, *report.notes]:
             stdout().print(f"- {sentence}", markup=False)
-    if report.state == "held":
+    if report.state == "held" and report.reason != "asked":
         sys.exit(HELD)
 
 
