@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -177,3 +178,84 @@ def test_help_names_every_setting(installation: Installation) -> None:
     assert code == 0
     for option in ("--base-url", "--company-codes", "--history-months", "--sap-client"):
         assert option in out
+
+
+def test_what_is_owed_is_shown_and_adds_up(installation: Installation, erp: Erp, added: str) -> None:
+    erp.well()
+    assert installation.command("sync", added)[0] == 0
+    sums: dict[str, Decimal] = {}
+    for item in erp.control("journal")["open_items"]:
+        sums[item["currency"]] = sums.get(item["currency"], Decimal(0)) + Decimal(item["amount"])
+    for by in ("customer", "entity", "currency", "bucket"):
+        code, out, _ = installation.command("ageing", added, "--by", by, "--json")
+        (ageing,) = json.loads(out)
+        found: dict[str, Decimal] = {}
+        for row in ageing["rows"]:
+            assert sum(map(Decimal, row["buckets"].values())) == Decimal(row["balance"])
+            found[row["currency"]] = found.get(row["currency"], Decimal(0)) + Decimal(row["balance"])
+        assert (code, found) == (0, sums)
+    code, out, _ = installation.command("aging", "--by", "customer")
+    assert code == 0
+    assert out.startswith(f"{added}, as of ")
+    assert "BALANCE" in out
+    code, out, _ = installation.command("ageing", "--by", "bucket")
+    assert (code, "not due" in out) == (0, True)
+
+
+def test_a_statement_of_a_customer_who_paid_in_part(installation: Installation, erp: Erp, added: str) -> None:
+    erp.well()
+    (paid,) = erp.post(partials=1)
+    assert installation.command("sync", added)[0] == 0
+    (row,) = [
+        row
+        for place, row in erp.items().items()
+        if place[:3] == (paid["company_code"], paid["fiscal_year"], paid["document"])
+    ]
+    code, out, _ = installation.command("statement", row["Customer"], "--connector", added, "--json")
+    (statement,) = json.loads(out)
+    assert (code, statement["connector"]) == (0, added)
+    (allocation,) = [a for a in statement["allocations"] if a["source_number"] == paid["document"]]
+    assert Decimal(allocation["amount"]) == -Decimal(row["AmountInTransactionCurrency"])
+    assert allocation["target_number"] == row["InvoiceReference"]
+    assert paid["document"] in {receipt["number"] for receipt in statement["receipts"]}
+    code, out, _ = installation.command("statement", row["Customer"])
+    assert code == 0
+    assert paid["document"] in out
+    assert row["InvoiceReference"] in out
+
+
+def test_days_and_customers_that_nobody_knows(installation: Installation, erp: Erp, added: str) -> None:
+    erp.well()
+    assert installation.command("sync", added)[0] == 0
+    for arguments, code, words in (
+        (["ageing", added, "--as-of", "2020-01-01"], 1, "by the end of 2020-01-01 nothing was published"),
+        (["ageing", "--as-of", "2999-01-01"], 1, "is still to come"),
+        (["ageing", "--as-of", "1 May"], 2, "does not match the format"),
+        (["ageing", "--by", "colour"], 2, "'colour' is not one of"),
+        (["statement", "nobody"], 1, "No customer nobody was published yet (acme-s4)"),
+        (["statement", "nobody", "--as-of", "2020-01-01"], 1, "nothing was published; the first is of"),
+    ):
+        found, _, complaint = installation.command(*arguments)
+        assert found == code, complaint
+        assert words in " ".join(complaint.replace("│", " ").split())
+
+
+def test_a_sync_that_is_not_to_be_published_is_held_as_asked(
+    installation: Installation, erp: Erp, added: str
+) -> None:
+    erp.well()
+    assert installation.command("sync", added)[0] == 0
+    erp.post(invoices=1)
+    before = installation.visible(added)
+    code, out, complaint = installation.command("sync", added, "--no-publish")
+    assert code == 0, complaint
+    assert "held: not to be published, as asked" in out
+    assert installation.visible(added) == before
+    run = installation.last_run(added)
+    assert (run.state, run.reason, run.message) == ("held", "asked", "held: not to be published, as asked")
+    (status,) = installation.hub.overview()
+    assert status.state == "held"
+    assert status.sentence.startswith("Not to be published, as asked. Readers still see ")
+    assert installation.command("tie-out", added)[0] == 0
+    assert installation.command("sync", added)[0] == 0
+    assert installation.last_run(added).state == "published"
