@@ -63,10 +63,11 @@ def test_a_row_has_one_digest_whatever_its_page(rows: list[Row], text: str) -> N
 def test_digests_answer_like_a_set(given_: list[bytes], asked: bytes) -> None:
     all_of = [xxhash.xxh3_128_digest(one) for one in given_]
     half = len(all_of) // 2
-    digests = Digests([b"".join(all_of[:half]), b"".join(all_of[half:])])
     page = [asked, *given_, asked]
     unknown = [] if asked in given_ else [0, len(page) - 1]
-    assert digests.missing([xxhash.xxh3_128_digest(one) for one in page]) == unknown
+    for few in (1000, -1):  # as a set, and packed
+        digests = Digests([b"".join(all_of[:half]), b"".join(all_of[half:])], few)
+        assert digests.missing([xxhash.xxh3_128_digest(one) for one in page]) == unknown
 
 
 def test_cut_digests_are_refused() -> None:
