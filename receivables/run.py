@@ -153,6 +153,7 @@ class Run:
 
     def unknown_customers(self) -> list[tuple[str, str]]:
         """(entity, number) of the customers that staged items name and of whom no more than that is known."""
+        self._staging.settle()
         return self._staging.unknown_customers()
 
     def accounts(self) -> list[tuple[str, str]]:
@@ -176,6 +177,7 @@ class Run:
         tie_out.refuse_doubled(totals)
         self._staging.settle()
         notes = self._applying.apply()
+        self._staging.analyze()
         found = broken(self._connection, self._scope)
         self.broken = [one.sentence for one in found if one.holds]
         self.notes = [*notes, *(one.sentence for one in found if not one.holds)]

@@ -39,9 +39,10 @@ where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s;
 
 -- name: tune
 -- Sorts and hashes of a merge in memory; no second process and no compiler, which cost more than they give here.
--- Of rows just staged the planner expects few, for which it would sort them where hashing costs a third.
+-- Statistics from 3,000 rows instead of 30,000: how often keys repeat shows in them as well.
 select set_config('work_mem', '64MB', false), set_config('jit', 'off', false),
-       set_config('max_parallel_workers_per_gather', '0', false), set_config('enable_sort', 'off', false);
+       set_config('max_parallel_workers_per_gather', '0', false),
+       set_config('default_statistics_target', '10', false);
 
 -- name: lock_connector
 -- One run per connector: held by the run's own connection until it closes.

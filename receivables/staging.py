@@ -167,11 +167,16 @@ class Staging:
                 self._known[stream] = Digests(blob for (blob,) in rows)
         return self._known[stream]
 
+    def analyze(self) -> None:
+        """Tells the database's planner what is staged by now."""
+        self._connection.execute(SQL["analyze"], self._scope)
+
     def settle(self) -> None:
         """Leaves one row per key, the one read last."""
         if self._settled:
             return
         self.flush()
+        self.analyze()
         with self._connection.transaction(), self._connection.cursor() as cursor:
             for kind in KIND_OF.values():
                 self._keep_last(cursor, kind.staged, kind.key)

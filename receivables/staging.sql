@@ -50,6 +50,11 @@ delete from {table} where run_id = %(run_id)s and (seq >> 20) = any(%(ordinals)s
 -- All rows of a run that is over, or was lost.
 delete from {table} where run_id = %(run_id)s;
 
+-- name: analyze
+-- Statistics of what is staged: those of a run before are worse than none.
+select receivables.analyze_staging()
+where exists (select from receivables.page where run_id = %(run_id)s and staged > 0);
+
 -- name: keep_last
 -- Of a key that was staged more than once in this run, the row that was read last stays.
 delete from {table} as s
