@@ -13,6 +13,7 @@ from uuid import UUID
 import tomlkit
 import tomlkit.exceptions
 
+from connectors.systems import SYSTEMS
 from receivables.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -112,7 +113,9 @@ def _carry_out(hub: Hub, action: str, key: str, entry: Mapping[str, Any]) -> Non
             schedule=entry.get("schedule"),
             deadline_minutes=entry.get("deadline_minutes", 24 * 60),
             tolerance=entry.get("tolerance", {}),
-            paused_reason=None if credential else "no credential yet: encours connectors credential",
+            paused_reason=None
+            if credential or SYSTEMS[entry["system"]].credential is None
+            else "no credential yet: encours connectors credential",
         )
     else:
         hub.change(key, entry)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
@@ -120,18 +121,20 @@ class Hub:
             try:
                 yield from system.test(access)
             finally:
-                with self.app() as connection:
-                    connection.execute(
-                        "select set_config('app.tenant', %s, true)", [str(connector.tenant_id)]
-                    )
-                    self.authority.audit.record_used(
-                        connection,
-                        tenant_id=connector.tenant_id,
-                        credential_id=auth.credential_id,
-                        connector=key,
-                        run=None,
-                        uses=auth.uses,
-                    )
+                if auth is not None:
+                    self._record_used(connector, auth)
+
+    def _record_used(self, connector: Connector, auth: SigningAuth) -> None:
+        with self.app() as connection:
+            connection.execute("select set_config('app.tenant', %s, true)", [str(connector.tenant_id)])
+            self.authority.audit.record_used(
+                connection,
+                tenant_id=connector.tenant_id,
+                credential_id=auth.credential_id,
+                connector=connector.key,
+                run=None,
+                uses=auth.uses,
+            )
 
     def overview(self) -> list[ConnectorStatus]:
         """Every connector as the console and `encours status` show it, what needs a look first."""
@@ -189,6 +192,7 @@ class Hub:
         Without a schedule it runs every hour, at a minute of its own.
         """
         checked = self.settings_of(system, settings, key)
+        _refuse_needless(key, _system(system), credential)
         zone = str(getattr(checked, "zone", "UTC"))
         owner = self.registry.add_tenant(tenant, tenant, zone)
         credential_id = credential if isinstance(credential, UUID) else None
@@ -267,6 +271,7 @@ class Hub:
     def replace_credential(self, key: str, credential: NewCredential) -> None:
         """Replaces what the connector signs in with; a first one is created."""
         connector = self.registry.connector(key)
+        _refuse_needless(key, _system(connector.system), credential)
         with translated(key):
             if connector.credential_id:
                 self.authority.credentials.replace(
@@ -302,11 +307,21 @@ class Hub:
     # -- connections --------------------------------------------------------------------------------------
 
     @contextmanager
-    def access(self, connector: Connector) -> Iterator[tuple[System, Access, SigningAuth]]:
-        """What a run or a test may use of a connector: its system and a session that signs."""
+    def access(self, connector: Connector) -> Iterator[tuple[System, Access, SigningAuth | None]]:
+        """What a run or a test may use of a connector: its system, and a session that signs if need be."""
         system = _system(connector.system)
         settings = self.settings_of(connector.system, connector.settings, connector.key)
+        lent = partial(
+            Access,
+            settings=settings,
+            now=_now(),
+            zone=ZoneInfo(str(getattr(settings, "zone", connector.zone))),
+            connector=connector.key,
+        )
         origin = system.origin(settings)
+        if origin is None:
+            yield system, lent(session=None), None
+            return
         with translated(connector.key):
             auth = self.authority.auth(
                 Signed(connector.tenant_id, connector.key, connector.credential_id, origin)
@@ -320,8 +335,7 @@ class Hub:
                 client_certificate=getattr(settings, "client_certificate", None),
                 proxy=getattr(settings, "proxy", None),
             ) as http:
-                zone = ZoneInfo(str(getattr(settings, "zone", connector.zone)))
-                yield system, Access(http=http, settings=settings, now=_now(), zone=zone), auth
+                yield system, lent(session=http), auth
 
     @contextmanager
     def app(self) -> Iterator[psycopg.Connection[Any]]:
@@ -364,6 +378,12 @@ def person() -> str:
 def hourly(key: str) -> str:
     """Every hour at a minute that the key decides: hundreds of connectors do not start together."""
     return f"{zlib.crc32(key.encode()) % 60} * * * *"
+
+
+def _refuse_needless(key: str, system: System, credential: NewCredential | UUID | None) -> None:
+    """A secret that nothing signs with would only lie in the vault."""
+    if system.credential is None and credential is not None:
+        raise Misconfigured(f"{key}: {system.title} is asked for no credential. Leave it out.")
 
 
 def _basic(credential: NewCredential) -> Basic:

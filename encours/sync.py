@@ -74,7 +74,7 @@ def sync(
     connector: Connector,
     system: System,
     access: Access,
-    auth: SigningAuth,
+    auth: SigningAuth | None,
     sweep: bool | None,
     publish: bool,
     report: Report,
@@ -96,6 +96,8 @@ def sync(
     ) as run:
 
         def also(connection: psycopg.Connection[Any]) -> None:
+            if auth is None:
+                return
             authority.audit.record_used(
                 connection,
                 tenant_id=connector.tenant_id,

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pydantic
 
-from receivables.errors import Unreadable
+from receivables.errors import Misconfigured, Unreadable
 from receivables.records import ControlTotal, Record
 
 if TYPE_CHECKING:
@@ -26,10 +26,20 @@ if TYPE_CHECKING:
 class Access:
     """What the hub lends for one run: a signing session, the connector's settings and its frozen now."""
 
-    http: Session
+    session: Session | None  # None: the system has no origin, so it is not asked over HTTP
     settings: Any  # an instance of the system's own Settings
     now: datetime  # aware, UTC; frozen for the run
     zone: ZoneInfo  # the ERP server's zone, in which its dates without a time are read
+    connector: str  # its key, for messages
+
+    @property
+    def http(self) -> Session:
+        """The signing session; Misconfigured where the system has no origin to sign for."""
+        if self.session is None:
+            raise Misconfigured(
+                f"{self.connector} is not read over HTTP, so there is no session to ask with."
+            )
+        return self.session
 
 
 # The bytes of one JSON object or XML element as received. A Raw is a view into its page: it can be hashed and
@@ -129,11 +139,15 @@ class System(Protocol):
     Settings: type[pydantic.BaseModel]
     adapters: Mapping[str, Callable[[Access], Adapter]]  # name -> factory; an adapter asks for nothing
 
+    @property
+    def credential(self) -> str | None:
+        """The kind of credential that it signs in with: basic. None: it is asked for none."""
+
     def erp(self, settings: Any) -> tuple[str, int]:
         """The key of the ERP's own limit and how many runs may read it at once."""
 
-    def origin(self, settings: Any) -> str:
-        """Scheme, host and port that requests are signed for."""
+    def origin(self, settings: Any) -> str | None:
+        """Scheme, host and port that requests are signed for. None: it is not asked over HTTP."""
 
     def plan(self, access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> Sequence[Slice]:
         """The slices of this run, in order; without bookmarks the first load."""

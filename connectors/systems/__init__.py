@@ -1,11 +1,16 @@
-"""The systems that Encours can read: the visible list. A new one is a file here and a line below."""
+"""The systems that Encours can read: the visible list. A new one is a file here and two lines below."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from connectors.kit.stream import System
-from connectors.systems import sap_s4hana
+from connectors.systems import (
+    sap_s4hana,
+)
 
-SYSTEMS: Final[Mapping[str, System]] = {system.name: system for system in (sap_s4hana.SYSTEM,)}
+LISTED: Final[Sequence[System]] = [
+    sap_s4hana.SYSTEM,
+]
+SYSTEMS: Final[Mapping[str, System]] = {system.name: system for system in LISTED}

@@ -60,7 +60,7 @@ def show(key: Key, *, as_json: Json = False) -> None:
         (name, _text(value)) for name, value in connector.settings.items() if value not in (None, "", [], {})
     ]
     rows += [("schedule", f"{connector.schedule} ({connector.zone})"), ("state", connector.state)]
-    rows += [("credential", _shown(credential))]
+    rows += [("credential", _shown(connector.system, credential))]
     print_table(["SETTING", "VALUE"], rows)
 
 
@@ -157,10 +157,11 @@ def _text(value: Any) -> str:
     return ",".join(value) if isinstance(value, list) else str(value)
 
 
-def _shown(credential: Description | None) -> str:
+def _shown(system: str, credential: Description | None) -> str:
     """What may be shown of a credential: who signs in, since when, never the secret."""
     if credential is None:
-        return "none: encours connectors credential"
+        asked = system not in SYSTEMS or SYSTEMS[system].credential
+        return "none: encours connectors credential" if asked else "none is asked for"
     who = credential.subject or credential.header
     by, at = credential.replaced_by or credential.created_by, credential.replaced_at or credential.created_at
     return f"{credential.kind} {who}, stored {moment(at)} UTC by {by} ({credential.credential_id})"
@@ -178,16 +179,19 @@ def _adder(system: System) -> Callable[..., None]:
     """The command `connectors add SYSTEM`, with one option for each of the system's settings."""
 
     def add(**given: Any) -> None:
-        key, tenant, user = given.pop("key"), given.pop("tenant"), given.pop("user")
+        key, tenant = given.pop("key"), given.pop("tenant")
         schedule, paused = given.pop("schedule"), given.pop("paused")
-        password = _password(from_stdin=given.pop("password_stdin"))
+        credential = None
+        if system.credential:
+            user, from_stdin = given.pop("user"), given.pop("password_stdin")
+            credential = NewCredential(user=user, password=_password(from_stdin=from_stdin))
         with Hub.from_environment() as hub:
             hub.add_connector(
                 system=system.name,
                 key=key,
                 tenant=tenant,
                 settings={name: value for name, value in given.items() if value is not None},
-                credential=NewCredential(user=user, password=password),
+                credential=credential,
                 schedule=schedule,
                 paused_reason="created paused" if paused else None,
             )
@@ -196,12 +200,6 @@ def _adder(system: System) -> Callable[..., None]:
     fixed: list[tuple[str, Any, Any]] = [
         ("key", Annotated[str, typer.Argument(help="A new key, unique in the installation.")], ...),
         ("tenant", Annotated[str, typer.Option(help="The tenant's key; unknown ones are created.")], ...),
-        ("user", Annotated[str, typer.Option(help="The user name at the ERP.")], ...),
-        (
-            "password_stdin",
-            Annotated[bool, typer.Option("--password-stdin", help="Read the password.")],
-            False,
-        ),
         (
             "schedule",
             Annotated[str | None, typer.Option(help="Cron line in the tenant's zone. Default: hourly.")],
@@ -209,6 +207,12 @@ def _adder(system: System) -> Callable[..., None]:
         ),
         ("paused", Annotated[bool, typer.Option("--paused", help="Do not start the schedule yet.")], False),
     ]
+    if system.credential:
+        stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password.")]
+        fixed += [
+            ("user", Annotated[str, typer.Option(help="The user name at the ERP.")], ...),
+            ("password_stdin", stdin, False),
+        ]
     settings = [_option(name, field) for name, field in system.Settings.model_fields.items()]
     parameters = [
         inspect.Parameter(

@@ -72,7 +72,7 @@ def access_to(
     """What the hub would lend for a run on this day."""
     made = Settings(**{"base_url": erp.url, "company_codes": erp.company_codes, **settings})
     with session(erp.url, HTTPBasicAuth(erp.user, password or erp.password)) as http:
-        yield Access(http=http, settings=made, now=now_on(day), zone=ZoneInfo("UTC"))
+        yield Access(session=http, settings=made, now=now_on(day), zone=ZoneInfo("UTC"), connector="acme-s4")
 
 
 @dataclass
