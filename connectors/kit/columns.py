@@ -1,0 +1,295 @@
+"""Columns of a table -> fields of canonical records: declared once, adapted row by row.
+
+Common cases are declarations (`key("Number")`, `amount("Amount", "EUR")`); an odd case is a function of the
+row. What a simple system does not say has a default here, or the declaration is refused when it is imported.
+Refuses a row with too few or too many cells, and an amount whose sign contradicts the kind of its document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from types import MappingProxyType, NoneType
+from typing import Any, Final, TypeAlias, get_args
+
+import msgspec
+
+from connectors.kit import csv_rows
+from connectors.kit.stream import Access, Adapted, Row
+from receivables import values
+from receivables.errors import Unreadable
+from receivables.records import ControlAccount, ControlTotal, Customer, Document, LegalEntity, OpenItem, Swept
+
+SHOWN: Final = 40  # characters of a bad value in a message
+CUSTOMER_KEY: Final = frozenset({"number", "entity", "printed"})
+
+Value: TypeAlias = "str | None"
+Values = Mapping[str, Value]
+Reader = Callable[["Line"], Value]
+Default = Callable[[Values], Value]
+
+
+# -- what is declared --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row as readers see it: its cells by column, the connector's settings, and how days are written."""
+
+    cells: Mapping[str, str]
+    settings: Any
+    dialect: csv_rows.Dialect
+    days: _Days
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells[column]
+
+
+def key(column: str) -> Reader:
+    """A part of a key, unchanged."""
+    return lambda line: values.key(line[column], column)
+
+
+def text(column: str) -> Reader:
+    """A text; None where the cell is empty."""
+    return lambda line: values.text_or_none(line[column], column)
+
+
+def day(column: str) -> Reader:
+    """A day in the dialect's form."""
+    return lambda line: line.days(line[column], column)
+
+
+def day_or_none(column: str) -> Reader:
+    """A day in the dialect's form; None where the cell is empty."""
+    return lambda line: line.days(line[column], column) if line[column] else None
+
+
+def amount(column: str, currency: Reader) -> Reader:
+    """An amount with the dialect's decimal sign, exact in its currency; what is owed to us is positive."""
+    return lambda line: _amount(line[column], column, currency(line) or "", line.dialect.decimal)
+
+
+def one_of(column: str, meanings: Mapping[str, str]) -> Reader:
+    """What a code means; a code that is not declared is Unreadable (code_unknown)."""
+
+    def read(line: Line) -> str:
+        if line[column] not in meanings:
+            raise Unreadable("code_unknown", column, f"{column} {line[column][:SHOWN]!a} is not declared.")
+        return meanings[line[column]]
+
+    return read
+
+
+def setting(name: str) -> Reader:
+    """The value of a setting of the connector."""
+    return lambda line: str(getattr(line.settings, name))
+
+
+@dataclass(frozen=True)
+class Table:
+    """One file of rows: its header as exported, the columns that name a row, and the records it makes.
+
+    `fields` are the records' fields by name; a field that several of the records have is declared once.
+    Raises TypeError for a declaration that no record can be made of.
+    """
+
+    file: str
+    header: str
+    key: Sequence[str]
+    makes: Sequence[type[msgspec.Struct]]
+    fields: Mapping[str, Reader]
+
+    def __post_init__(self) -> None:
+        used = {name for kind in self.makes for name, _ in _made_of(kind, self.fields, self.file)}
+        for name in self.fields:
+            if name not in used:
+                raise TypeError(f"{self.file}: no record made of it has a field {name}")
+        for document, company in (("original", "company_original"), ("open", "company_open")):
+            if company in self.fields and document not in self.fields:
+                raise TypeError(f"{self.file}: {company} is declared without {document}")
+        if "open" in self.fields and "company_open" not in self.fields:
+            raise TypeError(f"{self.file}: open is declared without company_open")
+
+    @property
+    def stream(self) -> str:
+        """The file's name without its end: the stream that people see."""
+        return self.file.partition(".")[0]
+
+
+# -- what is not declared ----------------------------------------------------------------------------------
+
+
+def _open(of: str) -> Default:
+    return lambda row: "0" if row["cleared_on"] else row[of]
+
+
+_ITEM: Final[Mapping[str, Default]] = {
+    "cleared_on": lambda _: None,
+    "open": _open("original"),
+    "company_currency": lambda row: row["currency"],
+    "company_original": lambda row: row["original"],
+    "company_open": _open("company_original"),
+}
+DEFAULTS: Final[Mapping[type[msgspec.Struct], Mapping[str, Default]]] = MappingProxyType(
+    {
+        LegalEntity: {"name": lambda row: row["code"]},
+        ControlAccount: {"kind": lambda _: "trade"},
+        Customer: {"printed": lambda row: row["number"]},
+        Document: {"printed": lambda row: row["number"], "status": lambda _: "posted"},
+        OpenItem: _ITEM,
+        Swept: _ITEM,
+        ControlTotal: {"basis": lambda _: "company", "grade": lambda _: "ledger"},
+    }
+)
+
+
+def _made_of(
+    kind: type[msgspec.Struct], fields: Mapping[str, Reader], file: str
+) -> list[tuple[str, Default | None]]:
+    """The fields of a record that are declared (None) or have a default, in the order of the record."""
+    made: list[tuple[str, Default | None]] = []
+    for field in msgspec.structs.fields(kind):
+        default = DEFAULTS.get(kind, {}).get(field.name)
+        if field.name in fields:
+            made.append((field.name, None))
+        elif default is not None:
+            made.append((field.name, default))
+        elif field.required and NoneType in get_args(field.type):
+            made.append((field.name, lambda _: None))
+        elif field.required:
+            raise TypeError(f"{file}: {kind.__name__}.{field.name} is not declared")
+    return made
+
+
+# -- adapting ----------------------------------------------------------------------------------------------
+
+
+class Columns:
+    """Adapts the raw rows of a table to some of the records that it declares."""
+
+    def __init__(
+        self,
+        table: Table,
+        dialect: csv_rows.Dialect,
+        access: Access,
+        kinds: Sequence[type[msgspec.Struct]],
+    ) -> None:
+        self._table, self._dialect, self._settings = table, dialect, access.settings
+        self._columns = table.header.split(dialect.delimiter)
+        self._days = _Days(access.now.astimezone(access.zone).date(), dialect.day)
+        self._kinds = [(kind, _made_of(kind, table.fields, table.file)) for kind in kinds]
+        # A customer is published without a text that cannot be read: the design's one exception.
+        optional = set(table.fields) - CUSTOMER_KEY if list(table.makes) == [Customer] else set()
+        self._optional = frozenset(optional)
+
+    def __call__(self, rows: Sequence[Row]) -> Adapted:
+        """The records of some rows; the same record of several rows, such as a document's, is given once."""
+        adapted = Adapted()
+        names: set[str] = set()
+        given: set[msgspec.Struct] = set()
+        for place, raw in enumerate(rows):
+            row, name, faults = bytes(raw), "", list[Unreadable]()
+            try:
+                line = self._line(row)
+                name = "/".join(values.key(line[column], column) for column in self._table.key)
+                self._note(name, names)
+                fresh = [record for record in self._records(line, faults) if record not in given]
+            except Unreadable as error:
+                faults, fresh = [error], []
+            for fault in faults:
+                fault.key = name or None
+                adapted.unreadable.append((row, fault))
+            if not faults:
+                adapted.keys.append((place, name.encode()))
+            given.update(fresh)
+            adapted.records += fresh  # type: ignore[arg-type]  # a table declares records, and totals by themselves
+        return adapted
+
+    def _note(self, name: str, names: set[str]) -> None:
+        if name in names:
+            raise Unreadable("key_twice", self._table.key[-1], f"Row {name} is twice on a page.")
+        names.add(name)
+
+    def _line(self, row: bytes) -> Line:
+        cells = self._dialect.cells(row)
+        if len(cells) != len(self._columns):
+            raise Unreadable(
+                "cell_count", "row", f"The row has {len(cells)} cells and not {len(self._columns)}."
+            )
+        return Line(dict(zip(self._columns, cells, strict=True)), self._settings, self._dialect, self._days)
+
+    def _records(self, line: Line, faults: list[Unreadable]) -> list[msgspec.Struct]:
+        row: dict[str, Value] = {}
+        for name, read in self._table.fields.items():
+            try:
+                row[name] = read(line)
+            except Unreadable as fault:
+                if name not in self._optional:
+                    raise
+                row[name] = None
+                faults.append(fault)
+        made = [self._made(kind, fields, row) for kind, fields in self._kinds]
+        _same_sign(row)
+        return [one for one in made if not (isinstance(one, Swept) and row.get("cleared_on"))]
+
+    def _made(
+        self, kind: type[msgspec.Struct], fields: Sequence[tuple[str, Default | None]], row: dict[str, Value]
+    ) -> msgspec.Struct:
+        filled = dict(row)
+        for name, default in fields:
+            if default is not None:
+                filled[name] = default(filled)
+        return kind(**{name: filled[name] for name, _ in fields})
+
+
+class _Days:
+    """Reads days in one form and checks them against the range that a run accepts; remembers them."""
+
+    def __init__(self, today: date, form: str) -> None:
+        self._check = values.Days(today)
+        self._form = form
+        self._known: dict[str, str] = {}
+
+    def __call__(self, printed: str, field: str) -> str:
+        known = self._known.get(printed)
+        if known is None:
+            known = self._known[printed] = self._check(self._iso(printed, field), field)
+        return known
+
+    def _iso(self, printed: str, field: str) -> str:
+        if not printed:
+            return ""
+        try:
+            found = datetime.strptime(printed, self._form).date()  # noqa: DTZ007  # a day, never a moment
+        except ValueError:
+            found = None
+        if found is None or found.strftime(self._form) != printed:
+            raise Unreadable("day_form", field, f"{field} {printed[:SHOWN]!a} is no day like {self._form}.")
+        return found.isoformat()
+
+
+def _amount(printed: str, column: str, currency: str, decimal: str) -> str:
+    if not printed:
+        return values.amount(None, currency, column)
+    if not _form(decimal).fullmatch(printed):
+        raise Unreadable("amount_form", column, f"{column} {printed[:SHOWN]!a} is no amount.")
+    return values.amount(printed.replace(decimal, "."), currency, column)
+
+
+@cache
+def _form(decimal: str) -> re.Pattern[str]:
+    return re.compile(rf"-?[0-9]+(?:{re.escape(decimal)}[0-9]+)?(?:[eE][+-]?[0-9]{{1,2}})?")
+
+
+def _same_sign(row: Values) -> None:
+    """Refuses an invoice below zero and a credit note above: one of the two columns is wrong."""
+    kind, original = row.get("kind"), row.get("original") or "0"
+    negative, zero = original.startswith("-"), not original.strip("-0.")
+    if not zero and (
+        (kind in ("invoice", "debit_note") and negative) or (kind == "credit_note" and not negative)
+    ):
+        raise Unreadable("sign_contradiction", "original", f"The amount {original} contradicts {kind}.")

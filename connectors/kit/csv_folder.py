@@ -1,0 +1,225 @@
+"""A system that exports a folder of CSV files: customers, open items, and the balances of its ledger.
+
+A system's file declares the dialect and the tables; all else a system answers (connectors.kit.stream) is
+here. Files are whole each time: rows that did not change are skipped by their digest, and the sweep finds the
+open items that are no longer there. Refuses a ledger without a row: nothing could be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import pydantic
+from pydantic import AfterValidator, Field
+
+from connectors.kit import csv_rows, folder
+from connectors.kit.columns import Columns, Table
+from connectors.kit.steps import checked
+from connectors.kit.stream import Access, Adapter, Check, Difference, Explained, Page, Slice
+from receivables.errors import Rejected
+from receivables.money import exponent
+from receivables.records import ControlTotal, Customer, OpenItem, Record, Swept
+
+ROWS: Final = 5000  # of a page
+DOCUMENTS: Final = 20  # named in one explanation
+
+Ours = Callable[[Difference, date], Iterable[tuple[str, str]]]
+
+
+def _absolute(value: str) -> str:
+    if not Path(value).is_absolute() or ".." in Path(value).parts:
+        raise ValueError(f"{value[:80]!r} is no absolute path")
+    return str(Path(value))
+
+
+def _iso_4217(value: str) -> str:
+    try:
+        exponent(value)
+    except LookupError:
+        raise ValueError(f"{value[:10]!r} is no ISO 4217 currency") from None
+    return value
+
+
+Currency = Annotated[str, AfterValidator(_iso_4217)]
+
+
+class FolderSettings(pydantic.BaseModel):
+    """What every system of this kind asks an administrator; a system adds its own fields."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    folder: Annotated[str, AfterValidator(_absolute)] = Field(
+        description="The folder that the export is written to: an absolute path without links."
+    )
+
+    def meaning(self) -> Mapping[str, Any]:
+        """The settings that change what rows mean: all of them."""
+        return self.model_dump(mode="json")
+
+
+class CsvFolder:
+    """What the hub asks of a system, answered from a folder of CSV files; asks for no credential.
+
+    `ledger` makes ControlTotal, and the records of its accounts; `customers` makes Customer; `open_items`
+    makes OpenItem and its Document.
+    """
+
+    credential: str | None = None
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        title: str,
+        version: str,
+        settings: type[FolderSettings],
+        dialect: csv_rows.Dialect,
+        ledger: Table,
+        customers: Table,
+        open_items: Table,
+    ) -> None:
+        self.name, self.title, self.version = name, title, version
+        self.Settings: type[pydantic.BaseModel] = settings
+        self._dialect = dialect
+        self._ledger, self._customers, self._items = ledger, customers, open_items
+        accounts = [kind for kind in ledger.makes if kind is not ControlTotal]
+        self.adapters: Mapping[str, Callable[[Access], Adapter]] = {
+            "ledger": partial(self._columns, ledger, accounts),
+            "customers": partial(self._columns, customers, customers.makes),
+            "open_items": partial(self._columns, open_items, open_items.makes),
+            "swept_items": partial(self._columns, open_items, [*open_items.makes, Swept]),
+        }
+
+    def erp(self, settings: Any) -> tuple[str, int]:
+        """One run at a time reads a folder."""
+        return f"{self.name} {settings.folder}", 1
+
+    def origin(self, settings: Any) -> None:
+        """Nowhere: a folder is asked for nothing over HTTP."""
+
+    def plan(self, access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> Sequence[Slice]:  # noqa: ARG002
+        """The three files. A sweep stages every item again, with what it shows of the open ones."""
+        return [
+            self._slice(self._ledger, "ledger"),
+            self._slice(self._customers, "customers"),
+            self._slice(self._items, "swept_items" if sweep else "open_items", skip_unchanged=not sweep),
+        ]
+
+    def totals(self, access: Access, accounts: Sequence[tuple[str, str]]) -> Sequence[ControlTotal]:  # noqa: ARG002
+        """Every balance of the ledger's file; raises Rejected if it has none or one that cannot be read."""
+        adapted = self._columns(self._ledger, [ControlTotal], access)(list(self._rows(access, self._ledger)))
+        for _, fault in adapted.unreadable:
+            raise Rejected(f"{self._place(access, self._ledger)}: {fault}")
+        if not adapted.records:
+            raise Rejected(f"{self._place(access, self._ledger)}: no balance, so nothing can be compared.")
+        return [total for total in adapted.records if isinstance(total, ControlTotal)]
+
+    def documents(self, access: Access, keys: Sequence[tuple[str, str, str]]) -> Slice:
+        """The rows of these documents (entity, fiscal year, number)."""
+        asked = set(keys)
+        return self._asked(
+            access,
+            self._items,
+            lambda one: isinstance(one, OpenItem) and (one.entity, one.fiscal_year, one.number) in asked,
+        )
+
+    def customers(self, access: Access, keys: Sequence[tuple[str, str]]) -> Slice:
+        """The rows of these customers (entity, number)."""
+        asked = set(keys)
+        return self._asked(
+            access,
+            self._customers,
+            lambda one: isinstance(one, Customer) and (one.entity, one.number) in asked,
+        )
+
+    def explain(self, access: Access, differences: Sequence[Difference], ours: Ours) -> Sequence[Explained]:
+        """Our documents of each place, one that is the whole difference first: the files hold no others."""
+        days = {(t.entity, t.account): t.as_of for t in self.totals(access, ())}
+        latest = max(days.values())
+        return [
+            _explained(d, list(ours(d, date.fromisoformat(days.get((d.entity, d.account), latest)))))
+            for d in differences
+        ]
+
+    def test(self, access: Access) -> Iterator[Check]:
+        """The three files, then the control totals."""
+        for table in (self._ledger, self._customers, self._items):
+            yield checked(table.stream.replace("_", " "), partial(self._count, access, table))
+        yield checked("Control totals", lambda: self._told(access))
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def _place(self, access: Access, table: Table) -> str:
+        return f"{access.connector}, {table.stream}"
+
+    def _rows(self, access: Access, table: Table) -> Iterator[bytes]:
+        place = self._place(access, table)
+        lines = folder.lines(access.settings.folder, table.file, place=place)
+        return csv_rows.rows(lines, self._dialect, table.header, place=place)
+
+    def _columns(self, table: Table, kinds: Sequence[type[msgspec.Struct]], access: Access) -> Columns:
+        return Columns(table, self._dialect, access, kinds)
+
+    def _slice(self, table: Table, adapter: str, *, skip_unchanged: bool = True) -> Slice:
+        pages = partial(self._pages, table=table, wanted=None)
+        return Slice(table.stream, table.stream, pages, adapter, skip_unchanged=skip_unchanged)
+
+    def _asked(self, access: Access, table: Table, wanted: Callable[[Record], bool]) -> Slice:
+        pages = partial(self._pages, table=table, wanted=wanted)
+        adapter = "customers" if table is self._customers else "open_items"
+        name = f"{table.stream}/by-key/{access.now.isoformat()}"
+        return Slice(table.stream, name, pages, adapter, skip_unchanged=False)
+
+    def _pages(self, access: Access, table: Table, wanted: Callable[[Record], bool] | None) -> Iterator[Page]:
+        """Pages of the rows, or of those of which a record is wanted; the last one ends with the file."""
+        columns = self._columns(table, table.makes, access)
+        number, rows = 1, list[bytes]()
+        for row in self._rows(access, table):
+            if wanted is None or any(map(wanted, columns([row]).records)):
+                if len(rows) == ROWS:
+                    yield Page(number, rows, last=False)
+                    number, rows = number + 1, []
+                rows.append(row)
+        yield Page(number, rows, last=True)
+
+    # -- telling ------------------------------------------------------------------------------------------
+
+    def _count(self, access: Access, table: Table) -> str:
+        return f"{sum(1 for _ in self._rows(access, table)):,} rows in {table.file}."
+
+    def _told(self, access: Access) -> str:
+        found = self.totals(access, ())
+        named = ", ".join(f"{t.entity}/{t.account} {t.closing} {t.currency}" for t in found[:DOCUMENTS])
+        return f"ledger of {max(t.as_of for t in found)}: {named}."
+
+
+def _explained(difference: Difference, ours: Sequence[tuple[str, str]]) -> Explained:
+    gap = Decimal(difference.erp) - Decimal(difference.hub)
+    by_size = sorted(ours, key=lambda one: (-abs(Decimal(one[1])), one[0]))
+    alone = [name for name, amount in by_size if Decimal(amount) == -gap]
+    whose = f"customer {difference.customer}" if difference.customer else "the whole account"
+    of = difference.currency
+    sentence = (
+        f"Entity {difference.entity}, account {difference.account}, {whose}: the ledger says "
+        f"{difference.erp} {of}, the items read sum to {difference.hub} {of}."
+    )
+    if alone:
+        sentence += f" Document {alone[0]} alone is the difference: the ledger may lack it."
+    else:
+        shown = ", ".join(f"{name} {amount}" for name, amount in by_size[:DOCUMENTS]) or "none"
+        sentence += f" The largest of {len(by_size)} documents read: {shown}."
+    return Explained(
+        entity=difference.entity,
+        account=difference.account,
+        currency=difference.currency,
+        customer=difference.customer,
+        document=alone[0] if alone else None,
+        difference=f"{gap:f}",
+        sentence=sentence,
+    )
