@@ -48,40 +48,54 @@ class Line:
         return self.cells[column]
 
 
-def key(column: str) -> Reader:
+@dataclass(frozen=True)
+class Column:
+    """One column and how a cell of it is read, given the cell and its row."""
+
+    name: str
+    read: Callable[[str, Line], Value]
+
+    def __call__(self, line: Line) -> Value:
+        """The checked value; raises Unreadable."""
+        return self.read(line[self.name], line)
+
+
+def key(column: str) -> Column:
     """A part of a key, unchanged."""
-    return lambda line: values.key(line[column], column)
+    return Column(column, lambda cell, _: values.key(cell, column))
 
 
-def text(column: str) -> Reader:
+def text(column: str) -> Column:
     """A text; None where the cell is empty."""
-    return lambda line: values.text_or_none(line[column], column)
+    return Column(column, lambda cell, _: values.text_or_none(cell, column))
 
 
-def day(column: str) -> Reader:
+def day(column: str) -> Column:
     """A day in the dialect's form."""
-    return lambda line: line.days(line[column], column)
+    return Column(column, lambda cell, line: line.days(cell, column))
 
 
-def day_or_none(column: str) -> Reader:
+def day_or_none(column: str) -> Column:
     """A day in the dialect's form; None where the cell is empty."""
-    return lambda line: line.days(line[column], column) if line[column] else None
+    return Column(column, lambda cell, line: line.days(cell, column) if cell else None)
 
 
-def amount(column: str, currency: Reader) -> Reader:
+def amount(column: str, currency: Reader) -> Column:
     """An amount with the dialect's decimal sign, exact in its currency; what is owed to us is positive."""
-    return lambda line: _amount(line[column], column, currency(line) or "", line.dialect.decimal)
+    return Column(
+        column, lambda cell, line: _amount(cell, column, currency(line) or "", line.dialect.decimal)
+    )
 
 
-def one_of(column: str, meanings: Mapping[str, str]) -> Reader:
+def one_of(column: str, meanings: Mapping[str, str]) -> Column:
     """What a code means; a code that is not declared is Unreadable (code_unknown)."""
 
-    def read(line: Line) -> str:
-        if line[column] not in meanings:
-            raise Unreadable("code_unknown", column, f"{column} {line[column][:SHOWN]!a} is not declared.")
-        return meanings[line[column]]
+    def read(cell: str, _: Line) -> str:
+        if cell not in meanings:
+            raise Unreadable("code_unknown", column, f"{column} {cell[:SHOWN]!a} is not declared.")
+        return meanings[cell]
 
-    return read
+    return Column(column, read)
 
 
 def setting(name: str) -> Reader:
@@ -114,10 +128,14 @@ class Table:
         if "open" in self.fields and "company_open" not in self.fields:
             raise TypeError(f"{self.file}: open is declared without company_open")
 
-    @property
-    def stream(self) -> str:
-        """The file's name without its end: the stream that people see."""
-        return self.file.partition(".")[0]
+    def columns(self, dialect: csv_rows.Dialect) -> list[str]:
+        """The header's columns; raises TypeError if a field or the key names another one."""
+        found = self.header.split(dialect.delimiter)
+        named = [read.name for read in self.fields.values() if isinstance(read, Column)]
+        for column in (*self.key, *named):
+            if column not in found:
+                raise TypeError(f"{self.file}: its header has no column {column}")
+        return found
 
 
 # -- what is not declared ----------------------------------------------------------------------------------
@@ -179,7 +197,7 @@ class Columns:
         kinds: Sequence[type[msgspec.Struct]],
     ) -> None:
         self._table, self._dialect, self._settings = table, dialect, access.settings
-        self._columns = table.header.split(dialect.delimiter)
+        self._columns = table.columns(dialect)
         self._days = _Days(access.now.astimezone(access.zone).date(), dialect.day)
         self._kinds = [(kind, _made_of(kind, table.fields, table.file)) for kind in kinds]
         # A customer is published without a text that cannot be read: the design's one exception.
@@ -233,7 +251,7 @@ class Columns:
                 row[name] = None
                 faults.append(fault)
         made = [self._made(kind, fields, row) for kind, fields in self._kinds]
-        _same_sign(row)
+        _same_sign(row, getattr(self._table.fields.get("original"), "name", "original"))
         return [one for one in made if not (isinstance(one, Swept) and row.get("cleared_on"))]
 
     def _made(
@@ -285,11 +303,13 @@ def _form(decimal: str) -> re.Pattern[str]:
     return re.compile(rf"-?[0-9]+(?:{re.escape(decimal)}[0-9]+)?(?:[eE][+-]?[0-9]{{1,2}})?")
 
 
-def _same_sign(row: Values) -> None:
+def _same_sign(row: Values, column: str) -> None:
     """Refuses an invoice below zero and a credit note above: one of the two columns is wrong."""
     kind, original = row.get("kind"), row.get("original") or "0"
     negative, zero = original.startswith("-"), not original.strip("-0.")
     if not zero and (
         (kind in ("invoice", "debit_note") and negative) or (kind == "credit_note" and not negative)
     ):
-        raise Unreadable("sign_contradiction", "original", f"The amount {original} contradicts {kind}.")
+        raise Unreadable(
+            "sign_contradiction", column, f"{column} {original} and {kind} contradict each other."
+        )

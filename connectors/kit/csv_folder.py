@@ -26,6 +26,8 @@ from receivables.errors import Rejected
 from receivables.money import exponent
 from receivables.records import ControlTotal, Customer, OpenItem, Record, Swept
 
+LEDGER, CUSTOMERS, ITEMS = "ledger", "customers", "open_items"  # the streams, whatever the files are called
+SWEPT_ITEMS: Final = "swept_items"  # the adapter of a sweep
 ROWS: Final = 5000  # of a page
 DOCUMENTS: Final = 20  # named in one explanation
 
@@ -87,13 +89,15 @@ class CsvFolder:
         self.name, self.title, self.version = name, title, version
         self.Settings: type[pydantic.BaseModel] = settings
         self._dialect = dialect
-        self._ledger, self._customers, self._items = ledger, customers, open_items
+        self._tables = {LEDGER: ledger, CUSTOMERS: customers, ITEMS: open_items}
+        for table in self._tables.values():
+            table.columns(dialect)
         accounts = [kind for kind in ledger.makes if kind is not ControlTotal]
         self.adapters: Mapping[str, Callable[[Access], Adapter]] = {
-            "ledger": partial(self._columns, ledger, accounts),
-            "customers": partial(self._columns, customers, customers.makes),
-            "open_items": partial(self._columns, open_items, open_items.makes),
-            "swept_items": partial(self._columns, open_items, [*open_items.makes, Swept]),
+            LEDGER: partial(self._columns, ledger, accounts),
+            CUSTOMERS: partial(self._columns, customers, customers.makes),
+            ITEMS: partial(self._columns, open_items, open_items.makes),
+            SWEPT_ITEMS: partial(self._columns, open_items, [*open_items.makes, Swept]),
         }
 
     def erp(self, settings: Any) -> tuple[str, int]:
@@ -106,18 +110,19 @@ class CsvFolder:
     def plan(self, access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> Sequence[Slice]:  # noqa: ARG002
         """The three files. A sweep stages every item again, with what it shows of the open ones."""
         return [
-            self._slice(self._ledger, "ledger"),
-            self._slice(self._customers, "customers"),
-            self._slice(self._items, "swept_items" if sweep else "open_items", skip_unchanged=not sweep),
+            self._slice(LEDGER, LEDGER),
+            self._slice(CUSTOMERS, CUSTOMERS),
+            self._slice(ITEMS, SWEPT_ITEMS if sweep else ITEMS, skip_unchanged=not sweep),
         ]
 
     def totals(self, access: Access, accounts: Sequence[tuple[str, str]]) -> Sequence[ControlTotal]:  # noqa: ARG002
         """Every balance of the ledger's file; raises Rejected if it has none or one that cannot be read."""
-        adapted = self._columns(self._ledger, [ControlTotal], access)(list(self._rows(access, self._ledger)))
+        columns = self._columns(self._tables[LEDGER], [ControlTotal], access)
+        adapted = columns(list(self._rows(access, LEDGER)))
         for _, fault in adapted.unreadable:
-            raise Rejected(f"{self._place(access, self._ledger)}: {fault}")
+            raise Rejected(f"{access.connector}, {LEDGER}: {fault}")
         if not adapted.records:
-            raise Rejected(f"{self._place(access, self._ledger)}: no balance, so nothing can be compared.")
+            raise Rejected(f"{access.connector}, {LEDGER}: no balance, so nothing can be compared.")
         return [total for total in adapted.records if isinstance(total, ControlTotal)]
 
     def documents(self, access: Access, keys: Sequence[tuple[str, str, str]]) -> Slice:
@@ -125,7 +130,7 @@ class CsvFolder:
         asked = set(keys)
         return self._asked(
             access,
-            self._items,
+            ITEMS,
             lambda one: isinstance(one, OpenItem) and (one.entity, one.fiscal_year, one.number) in asked,
         )
 
@@ -134,7 +139,7 @@ class CsvFolder:
         asked = set(keys)
         return self._asked(
             access,
-            self._customers,
+            CUSTOMERS,
             lambda one: isinstance(one, Customer) and (one.entity, one.number) in asked,
         )
 
@@ -149,38 +154,34 @@ class CsvFolder:
 
     def test(self, access: Access) -> Iterator[Check]:
         """The three files, then the control totals."""
-        for table in (self._ledger, self._customers, self._items):
-            yield checked(table.stream.replace("_", " "), partial(self._count, access, table))
+        for stream in self._tables:
+            yield checked(stream.replace("_", " "), partial(self._count, access, stream))
         yield checked("Control totals", lambda: self._told(access))
 
     # -- reading ------------------------------------------------------------------------------------------
 
-    def _place(self, access: Access, table: Table) -> str:
-        return f"{access.connector}, {table.stream}"
-
-    def _rows(self, access: Access, table: Table) -> Iterator[bytes]:
-        place = self._place(access, table)
+    def _rows(self, access: Access, stream: str) -> Iterator[bytes]:
+        table, place = self._tables[stream], f"{access.connector}, {stream}"
         lines = folder.lines(access.settings.folder, table.file, place=place)
         return csv_rows.rows(lines, self._dialect, table.header, place=place)
 
     def _columns(self, table: Table, kinds: Sequence[type[msgspec.Struct]], access: Access) -> Columns:
         return Columns(table, self._dialect, access, kinds)
 
-    def _slice(self, table: Table, adapter: str, *, skip_unchanged: bool = True) -> Slice:
-        pages = partial(self._pages, table=table, wanted=None)
-        return Slice(table.stream, table.stream, pages, adapter, skip_unchanged=skip_unchanged)
+    def _slice(self, stream: str, adapter: str, *, skip_unchanged: bool = True) -> Slice:
+        pages = partial(self._pages, stream=stream, wanted=None)
+        return Slice(stream, stream, pages, adapter, skip_unchanged=skip_unchanged)
 
-    def _asked(self, access: Access, table: Table, wanted: Callable[[Record], bool]) -> Slice:
-        pages = partial(self._pages, table=table, wanted=wanted)
-        adapter = "customers" if table is self._customers else "open_items"
-        name = f"{table.stream}/by-key/{access.now.isoformat()}"
-        return Slice(table.stream, name, pages, adapter, skip_unchanged=False)
+    def _asked(self, access: Access, stream: str, wanted: Callable[[Record], bool]) -> Slice:
+        pages = partial(self._pages, stream=stream, wanted=wanted)
+        name = f"{stream}/by-key/{access.now.isoformat()}"
+        return Slice(stream, name, pages, stream, skip_unchanged=False)
 
-    def _pages(self, access: Access, table: Table, wanted: Callable[[Record], bool] | None) -> Iterator[Page]:
+    def _pages(self, access: Access, stream: str, wanted: Callable[[Record], bool] | None) -> Iterator[Page]:
         """Pages of the rows, or of those of which a record is wanted; the last one ends with the file."""
-        columns = self._columns(table, table.makes, access)
+        columns = self.adapters[stream](access)
         number, rows = 1, list[bytes]()
-        for row in self._rows(access, table):
+        for row in self._rows(access, stream):
             if wanted is None or any(map(wanted, columns([row]).records)):
                 if len(rows) == ROWS:
                     yield Page(number, rows, last=False)
@@ -190,8 +191,8 @@ class CsvFolder:
 
     # -- telling ------------------------------------------------------------------------------------------
 
-    def _count(self, access: Access, table: Table) -> str:
-        return f"{sum(1 for _ in self._rows(access, table)):,} rows in {table.file}."
+    def _count(self, access: Access, stream: str) -> str:
+        return f"{sum(1 for _ in self._rows(access, stream)):,} rows in {self._tables[stream].file}."
 
     def _told(self, access: Access) -> str:
         found = self.totals(access, ())
@@ -209,7 +210,7 @@ def _explained(difference: Difference, ours: Sequence[tuple[str, str]]) -> Expla
         f"Entity {difference.entity}, account {difference.account}, {whose}: the ledger says "
         f"{difference.erp} {of}, the items read sum to {difference.hub} {of}."
     )
-    if alone:
+    if len(alone) == 1:
         sentence += f" Document {alone[0]} alone is the difference: the ledger may lack it."
     else:
         shown = ", ".join(f"{name} {amount}" for name, amount in by_size[:DOCUMENTS]) or "none"
@@ -219,7 +220,7 @@ def _explained(difference: Difference, ours: Sequence[tuple[str, str]]) -> Expla
         account=difference.account,
         currency=difference.currency,
         customer=difference.customer,
-        document=alone[0] if alone else None,
+        document=alone[0] if len(alone) == 1 else None,
         difference=f"{gap:f}",
         sentence=sentence,
     )

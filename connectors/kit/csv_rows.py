@@ -20,7 +20,8 @@ MAX_ROWS: Final = 10_000_000
 MAX_ROW: Final = 1024 * 1024  # bytes
 MAX_LINES: Final = 500  # of one row, in its quoted cells
 ENCODINGS: Final = ("utf-8", "cp1252", "iso-8859-1", "iso-8859-15")  # ASCII's bytes mean ASCII in each
-DELIMITERS: Final = ";,\t|"
+DELIMITERS: Final = (";", ",", "\t", "|")
+DECIMALS: Final = (".", ",")
 SHOWN: Final = 200  # characters of a header in a message
 
 
@@ -34,8 +35,13 @@ class Dialect:
     day: str = "%Y-%m-%d"
 
     def __post_init__(self) -> None:
-        if self.encoding not in ENCODINGS or self.delimiter not in DELIMITERS or self.decimal not in ".,":
-            raise ValueError(f"{self}: no dialect that can be read")
+        for chosen, known in (
+            (self.encoding, ENCODINGS),
+            (self.delimiter, DELIMITERS),
+            (self.decimal, DECIMALS),
+        ):
+            if chosen not in known:
+                raise ValueError(f"{self}: {chosen!r} is none of {known}")
 
     def cells(self, row: bytes) -> list[str]:
         """The cells of a row; raises Unreadable (encoding, csv_quoting)."""

@@ -48,13 +48,13 @@ def _opened(path: Path, place: str) -> BinaryIO:
     if path.resolve() != path:
         raise Misconfigured(f"{place}: {path} leads through a link to {path.resolve()}. Name the real path.")
     try:
-        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise _failure(path, place, error) from error
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise Misconfigured(f"{place}: {path} is not a file.")
-    return file
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise Misconfigured(f"{place}: {path} is not a regular file.")
+    return os.fdopen(number, "rb")
 
 
 def _mark(status: os.stat_result) -> tuple[int, int, int, int]:
@@ -65,7 +65,7 @@ def _mark(status: os.stat_result) -> tuple[int, int, int, int]:
 def _failure(path: Path, place: str, error: OSError) -> HubError:
     if isinstance(error, FileNotFoundError):
         return Transient(f"{place}: {path} is not there. Has the export run?")
-    if isinstance(error, (PermissionError, IsADirectoryError)) or error.errno in (errno.ELOOP, errno.ENXIO):
+    if isinstance(error, PermissionError) or error.errno in (errno.ELOOP, errno.ENXIO):
         return Misconfigured(
             f"{place}: {path} cannot be opened ({error.strerror}). Check its kind and rights."
         )
