@@ -21,7 +21,16 @@ from connectors.kit import csv_rows
 from connectors.kit.stream import Access, Adapted, Row
 from receivables import values
 from receivables.errors import Unreadable
-from receivables.records import ControlAccount, ControlTotal, Customer, Document, LegalEntity, OpenItem, Swept
+from receivables.records import (
+    ControlAccount,
+    ControlTotal,
+    Customer,
+    Document,
+    LegalEntity,
+    OpenItem,
+    Receipt,
+    Swept,
+)
 
 SHOWN: Final = 40  # characters of a bad value in a message
 CUSTOMER_KEY: Final = frozenset({"number", "entity", "printed"})
@@ -105,81 +114,92 @@ def setting(name: str) -> Reader:
 
 @dataclass(frozen=True)
 class Table:
-    """One file of rows: its header as exported, the columns that name a row, and the records it makes.
+    """One file of rows: its header as exported, the columns that name a row, and the records' fields by name.
 
-    `fields` are the records' fields by name; a field that several of the records have is declared once.
-    Raises TypeError for a declaration that no record can be made of.
+    A field that several records of one row have (an item's and its document's number) is declared once.
     """
 
     file: str
     header: str
     key: Sequence[str]
-    makes: Sequence[type[msgspec.Struct]]
     fields: Mapping[str, Reader]
 
-    def __post_init__(self) -> None:
-        used = {name for kind in self.makes for name, _ in _made_of(kind, self.fields, self.file)}
+    def check(self, dialect: csv_rows.Dialect, kinds: Sequence[type[msgspec.Struct]]) -> None:
+        """Raises TypeError if these records cannot be made of it, or if it names what is not there."""
+        used = {name for kind in kinds for name, _ in _made_of(kind, self)}
         for name in self.fields:
             if name not in used:
                 raise TypeError(f"{self.file}: no record made of it has a field {name}")
-        for document, company in (("original", "company_original"), ("open", "company_open")):
-            if company in self.fields and document not in self.fields:
-                raise TypeError(f"{self.file}: {company} is declared without {document}")
-        if "open" in self.fields and "company_open" not in self.fields:
-            raise TypeError(f"{self.file}: open is declared without company_open")
-
-    def columns(self, dialect: csv_rows.Dialect) -> list[str]:
-        """The header's columns; raises TypeError if a field or the key names another one."""
-        found = self.header.split(dialect.delimiter)
+        for first, second in TWINS:
+            if first in self.fields and second in used and second not in self.fields:
+                raise TypeError(f"{self.file}: {first} is declared without {second}")
         named = [read.name for read in self.fields.values() if isinstance(read, Column)]
         for column in (*self.key, *named):
-            if column not in found:
+            if column not in self.columns(dialect):
                 raise TypeError(f"{self.file}: its header has no column {column}")
-        return found
+
+    def columns(self, dialect: csv_rows.Dialect) -> list[str]:
+        """The header's columns."""
+        return self.header.split(dialect.delimiter)
 
 
 # -- what is not declared ----------------------------------------------------------------------------------
 
 
-def _open(of: str) -> Default:
+def _rest(of: str) -> Default:
     return lambda row: "0" if row["cleared_on"] else row[of]
 
 
 _ITEM: Final[Mapping[str, Default]] = {
     "cleared_on": lambda _: None,
-    "open": _open("original"),
+    "open": _rest("original"),
     "company_currency": lambda row: row["currency"],
     "company_original": lambda row: row["original"],
-    "company_open": _open("company_original"),
+    "company_open": _rest("company_original"),
 }
 DEFAULTS: Final[Mapping[type[msgspec.Struct], Mapping[str, Default]]] = MappingProxyType(
     {
-        LegalEntity: {"name": lambda row: row["code"]},
+        LegalEntity: {"code": lambda row: row["entity"], "name": lambda row: row["entity"]},
         ControlAccount: {"kind": lambda _: "trade"},
         Customer: {"printed": lambda row: row["number"]},
         Document: {"printed": lambda row: row["number"], "status": lambda _: "posted"},
         OpenItem: _ITEM,
         Swept: _ITEM,
+        Receipt: {
+            "line": lambda _: "1",
+            "printed": lambda row: row["number"],
+            "status": lambda _: "received",
+            "cleared_on": lambda _: None,
+            "unapplied": _rest("amount"),
+            "company_currency": lambda row: row["currency"],
+            "company_amount": lambda row: row["amount"],
+            "company_unapplied": _rest("company_amount"),
+        },
         ControlTotal: {"basis": lambda _: "company", "grade": lambda _: "ledger"},
     }
 )
+# Where the first is declared, a default of the second would contradict it.
+TWINS: Final = (
+    ("open", "company_open"),
+    ("unapplied", "company_unapplied"),
+    ("company_currency", "company_original"),
+    ("company_currency", "company_amount"),
+)
 
 
-def _made_of(
-    kind: type[msgspec.Struct], fields: Mapping[str, Reader], file: str
-) -> list[tuple[str, Default | None]]:
+def _made_of(kind: type[msgspec.Struct], table: Table) -> list[tuple[str, Default | None]]:
     """The fields of a record that are declared (None) or have a default, in the order of the record."""
     made: list[tuple[str, Default | None]] = []
     for field in msgspec.structs.fields(kind):
         default = DEFAULTS.get(kind, {}).get(field.name)
-        if field.name in fields:
+        if field.name in table.fields:
             made.append((field.name, None))
         elif default is not None:
             made.append((field.name, default))
         elif field.required and NoneType in get_args(field.type):
             made.append((field.name, lambda _: None))
         elif field.required:
-            raise TypeError(f"{file}: {kind.__name__}.{field.name} is not declared")
+            raise TypeError(f"{table.file}: {kind.__name__}.{field.name} is not declared")
     return made
 
 
@@ -187,7 +207,7 @@ def _made_of(
 
 
 class Columns:
-    """Adapts the raw rows of a table to some of the records that it declares."""
+    """Adapts the raw rows of a table to records of these kinds."""
 
     def __init__(
         self,
@@ -199,10 +219,9 @@ class Columns:
         self._table, self._dialect, self._settings = table, dialect, access.settings
         self._columns = table.columns(dialect)
         self._days = _Days(access.now.astimezone(access.zone).date(), dialect.day)
-        self._kinds = [(kind, _made_of(kind, table.fields, table.file)) for kind in kinds]
+        self._kinds = [(kind, _made_of(kind, table)) for kind in kinds]
         # A customer is published without a text that cannot be read: the design's one exception.
-        optional = set(table.fields) - CUSTOMER_KEY if list(table.makes) == [Customer] else set()
-        self._optional = frozenset(optional)
+        self._optional = set(table.fields) - CUSTOMER_KEY if Customer in kinds else set()
 
     def __call__(self, rows: Sequence[Row]) -> Adapted:
         """The records of some rows; the same record of several rows, such as a document's, is given once."""

@@ -1,4 +1,4 @@
-"""A system that exports a folder of CSV files: customers, open items, and the balances of its ledger.
+"""A system that exports a folder of CSV files: customers, open items, payments, balances of its ledger.
 
 A system's file declares the dialect and the tables; all else a system answers (connectors.kit.stream) is
 here. Files are whole each time: rows that did not change are skipped by their digest, and the sweep finds the
@@ -24,10 +24,30 @@ from connectors.kit.steps import checked
 from connectors.kit.stream import Access, Adapter, Check, Difference, Explained, Page, Slice
 from receivables.errors import Rejected
 from receivables.money import exponent
-from receivables.records import ControlTotal, Customer, OpenItem, Record, Swept
+from receivables.records import (
+    ControlAccount,
+    ControlTotal,
+    Customer,
+    Document,
+    LegalEntity,
+    OpenItem,
+    Receipt,
+    Record,
+    Swept,
+)
 
-LEDGER, CUSTOMERS, ITEMS = "ledger", "customers", "open_items"  # the streams, whatever the files are called
+LEDGER: Final = "ledger"  # the streams' names, whatever the files are called
+CUSTOMERS: Final = "customers"
+ITEMS: Final = "open_items"
+RECEIPTS: Final = "receipts"
 SWEPT_ITEMS: Final = "swept_items"  # the adapter of a sweep
+MAKES: Final[Mapping[str, tuple[type[msgspec.Struct], ...]]] = {
+    LEDGER: (LegalEntity, ControlAccount),
+    CUSTOMERS: (Customer,),
+    ITEMS: (Document, OpenItem),
+    RECEIPTS: (Receipt,),
+}
+TOTALS: Final = (ControlTotal,)
 ROWS: Final = 5000  # of a page
 DOCUMENTS: Final = 20  # named in one explanation
 
@@ -68,8 +88,8 @@ class FolderSettings(pydantic.BaseModel):
 class CsvFolder:
     """What the hub asks of a system, answered from a folder of CSV files; asks for no credential.
 
-    `ledger` makes ControlTotal, and the records of its accounts; `customers` makes Customer; `open_items`
-    makes OpenItem and its Document.
+    Of a row `ledger` makes LegalEntity, ControlAccount and ControlTotal, `customers` Customer, `open_items`
+    Document and OpenItem, and `receipts`, where the ERP exports payments, Receipt.
     """
 
     credential: str | None = None
@@ -85,19 +105,19 @@ class CsvFolder:
         ledger: Table,
         customers: Table,
         open_items: Table,
+        receipts: Table | None = None,
     ) -> None:
         self.name, self.title, self.version = name, title, version
         self.Settings: type[pydantic.BaseModel] = settings
         self._dialect = dialect
         self._tables = {LEDGER: ledger, CUSTOMERS: customers, ITEMS: open_items}
-        for table in self._tables.values():
-            table.columns(dialect)
-        accounts = [kind for kind in ledger.makes if kind is not ControlTotal]
+        if receipts is not None:
+            self._tables[RECEIPTS] = receipts
+        for stream, table in self._tables.items():
+            table.check(dialect, (*MAKES[stream], *TOTALS) if stream == LEDGER else MAKES[stream])
         self.adapters: Mapping[str, Callable[[Access], Adapter]] = {
-            LEDGER: partial(self._columns, ledger, accounts),
-            CUSTOMERS: partial(self._columns, customers, customers.makes),
-            ITEMS: partial(self._columns, open_items, open_items.makes),
-            SWEPT_ITEMS: partial(self._columns, open_items, [*open_items.makes, Swept]),
+            **{stream: partial(self._columns, stream, MAKES[stream]) for stream in self._tables},
+            SWEPT_ITEMS: partial(self._columns, ITEMS, (*MAKES[ITEMS], Swept)),
         }
 
     def erp(self, settings: Any) -> tuple[str, int]:
@@ -108,16 +128,14 @@ class CsvFolder:
         """Nowhere: a folder is asked for nothing over HTTP."""
 
     def plan(self, access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> Sequence[Slice]:  # noqa: ARG002
-        """The three files. A sweep stages every item again, with what it shows of the open ones."""
-        return [
-            self._slice(LEDGER, LEDGER),
-            self._slice(CUSTOMERS, CUSTOMERS),
-            self._slice(ITEMS, SWEPT_ITEMS if sweep else ITEMS, skip_unchanged=not sweep),
-        ]
+        """Every file. A sweep stages every item again, with what it shows of the open ones."""
+        slices = [self._slice(stream, stream) for stream in self._tables if stream != ITEMS]
+        items = self._slice(ITEMS, SWEPT_ITEMS if sweep else ITEMS, skip_unchanged=not sweep)
+        return [*slices, items]
 
     def totals(self, access: Access, accounts: Sequence[tuple[str, str]]) -> Sequence[ControlTotal]:  # noqa: ARG002
         """Every balance of the ledger's file; raises Rejected if it has none or one that cannot be read."""
-        columns = self._columns(self._tables[LEDGER], [ControlTotal], access)
+        columns = self._columns(LEDGER, TOTALS, access)
         adapted = columns(list(self._rows(access, LEDGER)))
         for _, fault in adapted.unreadable:
             raise Rejected(f"{access.connector}, {LEDGER}: {fault}")
@@ -153,7 +171,7 @@ class CsvFolder:
         ]
 
     def test(self, access: Access) -> Iterator[Check]:
-        """The three files, then the control totals."""
+        """Every file, then the control totals."""
         for stream in self._tables:
             yield checked(stream.replace("_", " "), partial(self._count, access, stream))
         yield checked("Control totals", lambda: self._told(access))
@@ -165,8 +183,8 @@ class CsvFolder:
         lines = folder.lines(access.settings.folder, table.file, place=place)
         return csv_rows.rows(lines, self._dialect, table.header, place=place)
 
-    def _columns(self, table: Table, kinds: Sequence[type[msgspec.Struct]], access: Access) -> Columns:
-        return Columns(table, self._dialect, access, kinds)
+    def _columns(self, stream: str, kinds: Sequence[type[msgspec.Struct]], access: Access) -> Columns:
+        return Columns(self._tables[stream], self._dialect, access, kinds)
 
     def _slice(self, stream: str, adapter: str, *, skip_unchanged: bool = True) -> Slice:
         pages = partial(self._pages, stream=stream, wanted=None)

@@ -71,20 +71,30 @@ def export(copy: Copy, tmp_path: Path, request: pytest.FixtureRequest) -> Export
 
 def test_only_what_changed_is_staged_and_a_sweep_stages_all_items(export: Export) -> None:
     again = export.sync("--no-sweep")
-    assert (again["rows_read"], again["rows_staged"], again["mode"]) == (8, 0, "delta")
+    assert (again["rows_read"], again["rows_staged"], again["mode"]) == (10, 0, "delta")
     swept = export.sync("--sweep")
     assert (swept["rows_staged"], swept["mode"], swept["verdict"]) == (5, "sweep", "equal")
 
 
 def test_a_paid_item_is_owed_no_more(export: Export) -> None:
-    export.change("open_items.csv", "06/03/2026;", "06/03/2026;30/01/2026")
-    export.change("ledger.csv", "2700,00", "1500,00")
+    export.change("open_items.csv", "06/03/2026;;", "06/03/2026;30/01/2026;L-78/2026")
+    export.change(
+        "payments.csv", "R-3002", "R-3003;101;411000;1200,00;30/01/2026;30/01/2026;L-78/2026\nR-3002"
+    )
+    export.change("ledger.csv", "2600,00", "1400,00")
     result = export.sync("--no-sweep")
-    assert (result["verdict"], result["rows_staged"]) == ("equal", 2)
+    assert (result["verdict"], result["rows_staged"]) == ("equal", 3)
     assert export.visible(
         "select number, instalment, open::text, cleared_on::text from receivables.open_item "
         "where entity = %(company)s and cleared_on is not null order by 1, 2"
     ) == [("F-0990", "1", "0", "2026-01-18"), ("F-1001", "2", "0", "2026-01-30")]
+    assert export.visible(
+        "select source, source_number, target_number, target_instalment, amount::text from receivables.allocation "
+        "where entity = %(company)s order by 2"
+    ) == [("receipt", "R-3001", "F-0990", "1", "99.00"), ("receipt", "R-3003", "F-1001", "2", "1200.00")]
+    assert export.visible(
+        "select number, amount::text, unapplied::text from receivables.receipt where entity = %(company)s order by 1"
+    ) == [("R-3001", "99.00", "0"), ("R-3002", "100.00", "100.00"), ("R-3003", "1200.00", "0")]
     assert export.visible(
         "select number, kind, total_incl::text, status from receivables.document where entity = %(company)s order by 1"
     ) == [
@@ -97,8 +107,8 @@ def test_a_paid_item_is_owed_no_more(export: Export) -> None:
 
 @pytest.mark.parametrize("option", ["--sweep", "--no-sweep"])
 def test_an_item_that_vanished_stays_open_and_is_named(export: Export, option: str) -> None:
-    export.change("open_items.csv", "F-1002;1;FA;102;411000;350,50;12/01/2026;11/02/2026;\n", "")
-    export.change("ledger.csv", "2700,00", "2349,50")
+    export.change("open_items.csv", "F-1002;1;FA;102;411000;350,50;12/01/2026;11/02/2026;;\n", "")
+    export.change("ledger.csv", "2600,00", "2249,50")
     result = export.sync(option)
     assert result["state"] == "held"
     (sentence,) = result["explanation"]
@@ -136,14 +146,14 @@ def test_a_customers_text_that_cannot_be_read_is_left_empty_and_stays_a_reject(e
 @pytest.mark.parametrize(
     ("file", "before", "after", "words"),
     [
-        ("ledger.csv", "411000;Clients;31/01/2026;2700,00\n", "", "no balance, so nothing can be compared"),
-        ("ledger.csv", "2700,00", "2.700,00", "Balance '2.700,00' is no amount"),
+        ("ledger.csv", "411000;Clients;31/01/2026;2600,00\n", "", "no balance, so nothing can be compared"),
+        ("ledger.csv", "2600,00", "2.600,00", "Balance '2.600,00' is no amount"),
         ("ledger.csv", "Account;Label", "Label;Account", "the first row is 'Label;Account;Day;Balance'"),
         (
             "open_items.csv",
-            ";Paid",
+            ";Clearing",
             "",
-            "and not 'Document;Line;Type;Customer;Account;Amount;Posted;Due;Paid'",
+            "and not 'Document;Line;Type;Customer;Account;Amount;Posted;Due;Cleared;Clearing'",
         ),
     ],
 )
