@@ -126,6 +126,7 @@ class System(Protocol):
     name: str  # sap_s4hana
     title: str  # SAP S/4HANA
     version: str  # adapter version: part of every row's digest; a new one reads all again
+    credential: str  # what it signs in with: basic, or intacct (a sender's pair and a user's)
     Settings: type[pydantic.BaseModel]
     adapters: Mapping[str, Callable[[Access], Adapter]]  # name -> factory; an adapter asks for nothing
 

@@ -26,6 +26,7 @@ class SapS4Hana:
     name: str = "sap_s4hana"
     title: str = "SAP S/4HANA"
     version: str = "2"
+    credential: str = "basic"
     Settings: type[pydantic.BaseModel] = SapSettings
     adapters: Mapping[str, Callable[[Access], Adapter]] = MappingProxyType(
         {
