@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from lxml import etree
@@ -44,6 +45,7 @@ class Gateway:
 
     http: Session
     url: str
+    clock: datetime | None = field(default=None, init=False)  # the server's, as its first answer told it
     _asked: int = field(default=0, init=False)
 
     def call(self, function: etree._Element, *, stream: str) -> tuple[Result, Response]:
@@ -65,7 +67,10 @@ class Gateway:
                     refusal(answer.status, place=place, origin=self.http.origin, words="", pause=None)
                 ) from None
             raise Rejected(f"{place}: the answer is none of an XML gateway: {clean(str(error))}.") from None
-        return judge(response, place), response
+        result = judge(response, place)
+        if self.clock is None and response.moment:
+            self.clock = _moment(response.moment)
+        return result, response
 
     def listed(self, query: Query, *, stream: str, size: int = MAX_SIZE, offset: int = 0) -> Listed:
         """One page of a list, its counts and rows in agreement."""
@@ -153,6 +158,15 @@ class _Walk:
                 f"{self._last}. Rows could be lost."
             )
         self._last = number
+
+
+def _moment(text: str) -> datetime | None:
+    """A stamp with its offset; None for what is none."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _number(data: Mapping[str, str], name: str, place: str) -> int:

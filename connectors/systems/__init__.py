@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from connectors.kit.stream import System
-from connectors.systems import sap_s4hana
+from connectors.systems import sage_intacct, sap_s4hana
 
-SYSTEMS: Final[Mapping[str, System]] = {system.name: system for system in (sap_s4hana.SYSTEM,)}
+SYSTEMS: Final[Mapping[str, System]] = {
+    system.name: system for system in (sap_s4hana.SYSTEM, sage_intacct.SYSTEM)
+}

@@ -21,7 +21,7 @@ import requests
 from requests.auth import HTTPBasicAuth
 
 from connectors.kit.http import Session
-from connectors.kit.stream import Access, Slice
+from connectors.kit.stream import Access, Slice, System
 from connectors.systems import SYSTEMS
 from connectors.systems.sap_s4hana.settings import Settings
 from receivables.errors import Unreadable
@@ -88,10 +88,10 @@ class Read:
         return [record for record in self.records if isinstance(record, kind)]
 
 
-def read(access: Access, slices: Sequence[Slice]) -> Read:
+def read(access: Access, slices: Sequence[Slice], system: System = SYSTEM) -> Read:
     """Reads slices as the hub does, and adapts every row."""
     found = Read()
-    adapters = {name: make(access) for name, make in SYSTEM.adapters.items()}
+    adapters = {name: make(access) for name, make in system.adapters.items()}
     for slice_ in slices:
         ended = False
         for page in slice_.pages(access):
