@@ -18,7 +18,6 @@ from urllib.parse import urljoin
 
 import requests
 from isal import isal_zlib
-from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from connectors.kit.addresses import CheckedAdapter, Network, origin_of
@@ -83,7 +82,7 @@ class Session:
         *,
         connector: str,
         origin: str,
-        auth: AuthBase | None,
+        auth: Sign | None,
         private_networks: Sequence[Network] = (),
         ca_bundle: str | None = None,
         client_certificate: str | None = None,

@@ -129,13 +129,13 @@ def _parsed(row: bytes) -> dict[str, str]:
     except exact_xml.Malformed as error:
         raise Unreadable("not_xml", "", f"The row cannot be read: {error}.") from None
     ((_, content),) = xmltodict.parse(
-        row, encoding="utf-8", strip_whitespace=False, disable_entities=True
+        row, encoding="utf-8", strip_whitespace=False, disable_entities=True, xml_attribs=False
     ).items()
     if not isinstance(content, dict):
         return {}
     found: dict[str, str] = {}
     for name, value in content.items():
-        if name != "#text":
+        if name != "#text":  # what stands between the elements
             upper = name.upper()
             if upper in found or isinstance(value, list):
                 raise Unreadable("name_twice", upper, f"{upper} stands twice in the row.")

@@ -1,19 +1,34 @@
-"""The receivables accounts that documents stand on, as the lines tell them; asked for once a session."""
+"""The accounts that documents and money stand on, as lines and ledger entries tell them; once a session each.
+
+Headers of payments and advances name no account. Money that was paid and not applied stands on the
+receivables account; an advance on the account of the settings, else on the one that its ledger entries
+credit. A wrong guess cannot be published: the account would not agree with the ledger.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from lxml import etree
 
 from connectors.kit.failures import NotOffered
 from connectors.kit.stream import Access
-from connectors.kit.xml_request import Query, element
-from connectors.systems.sage_intacct.asking import sums
-from connectors.systems.sage_intacct.fields import ADJUSTMENT_LINE, INVOICE_LINE
+from connectors.kit.xml_answer import Failed
+from connectors.kit.xml_request import Query, all_of, compared, element
+from connectors.systems.sage_intacct.asking import cells, sums
+from connectors.systems.sage_intacct.fields import (
+    ADJUSTMENT_LINE,
+    ADVANCE,
+    INVOICE_LINE,
+    LEDGER_DETAIL,
+    Object,
+)
 
 FIELD: Final = "OFFSETGLACCOUNTNO"
+EXAMPLES: Final = 50  # advances whose entries are looked at
+CREDIT: Final = "-1"
 
 
 def of_lines(access: Access, *, stream: str) -> Counter[str]:
@@ -35,15 +50,30 @@ def of_lines(access: Access, *, stream: str) -> Counter[str]:
     return access.http.remember("accounts of lines", ask)
 
 
-def account_of_money(access: Access, *, stream: str) -> bytes:
-    """The account of money that is not applied: that of the settings, or the one that most lines stand on.
-
-    It is sure when the settings name it, or when there is no other.
-    """
-    account, sure = access.settings.advance_account, True
+def of_money(access: Access, of: Object, rows: Sequence[bytes], *, stream: str) -> bytes:
+    """The account that payments or advances stand on, as an element to join; empty where nothing tells."""
+    account = ""
+    if of is ADVANCE:
+        account = access.settings.advance_account or access.http.remember(
+            "account of advances", lambda: _credited(access, rows, stream=stream)
+        )
     if not account:
         known = of_lines(access, stream=stream)
-        account, sure = (max(known, key=lambda a: (known[a], a)) if known else ""), len(known) == 1
-    return etree.tostring(
-        element("MONEY", element("ACCOUNTNO", account), element("SURE", "true" if sure else "false"))
-    )
+        account = max(known, key=lambda name: (known[name], name)) if known else ""
+    return etree.tostring(element("MONEY", element("ACCOUNTNO", account)))
+
+
+def _credited(access: Access, rows: Sequence[bytes], *, stream: str) -> str:
+    """The account that most ledger entries of these records credit; empty where they are not shown."""
+    named = [cells(access, row, stream=stream).get("RECORDID", "") for row in rows[:EXAMPLES]]
+    if not any(named):
+        return ""
+    where = all_of(compared("in", "RECORDID", *filter(None, named)), compared("equalto", "TR_TYPE", CREDIT))
+    query = Query(LEDGER_DETAIL.name, ("ACCOUNTNO",), where, ("ACCOUNTNO",), counts=("RECORDNO",))
+    try:
+        found = {
+            row.get("ACCOUNTNO", ""): int(row["COUNT.RECORDNO"]) for row in sums(access, query, stream=stream)
+        }
+    except (NotOffered, Failed):
+        return ""
+    return max(found, key=lambda name: (found[name], name)) if found else ""

@@ -1,11 +1,12 @@
 """How objects of one Intacct are asked for: the gateway, the fields that it offers, lists by key.
 
-Asks for all fields that we know; where Intacct refuses that, `lookup` tells which are there, once a session.
-Raises Misconfigured only when a required field is missing.
+Asks for all fields that we know; where Intacct refuses that, `lookup` (or the words of the refusal) tells
+which are there, once a session. Raises Misconfigured only when a required field is missing.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lxml import etree
@@ -29,64 +30,81 @@ def gateway(access: Access) -> Gateway:
 
 
 def offered(access: Access, of: Object, *, stream: str) -> frozenset[str]:
-    """The names of the object's fields, in upper case, as `lookup` tells them; asked for once a session."""
+    """Those of the object's fields that this company has and this user may read; asked for once a session.
 
-    def ask() -> frozenset[str]:
-        function = element("lookup", element("object", of.name))
-        _, response = gateway(access).call(function, stream=stream)
-        names = {
-            (field.findtext("ID") or "").strip().upper()
-            for row in response.rows
-            for field in exact_xml.parse(row).iter("Field")
-        }
-        missing = [name for name in of.required if name not in names]
-        if missing:
-            raise Misconfigured(
-                f"{access.http.connector}, {stream}: {of.name} offers no {', '.join(missing)} to this user. "
-                "Give the user the right to read it, or the company the subscription."
-            )
-        return frozenset(names)
-
-    return access.http.remember(f"lookup {of.name}", ask)
+    `lookup` tells them; where that function is not to be had, one row is asked for.
+    """
+    try:
+        return _looked_up(access, of, stream=stream)
+    except Failed:
+        next(pages(access, of, None, stream=stream, size=1))
+        return frozenset(_known(access, of))
 
 
 def pages(
     access: Access, of: Object, where: etree._Element | None, *, stream: str, size: int | None = None
 ) -> Iterator[Page]:
     """The object's records under this condition, by RECORDNO to the explicit end."""
-    asked = gateway(access)
-    size = size or access.settings.page_size
-    started = False
-    try:
-        for page in asked.pages(Query(of.name, _known(access, of), where), KEY, stream=stream, size=size):
-            started = True
-            yield page
-    except Failed:
-        if started or not _reduced(access, of, stream=stream):
-            raise
-        yield from asked.pages(Query(of.name, _known(access, of), where), KEY, stream=stream, size=size)
+    while True:
+        query = Query(of.name, _known(access, of), where)
+        walk = gateway(access).pages(query, KEY, stream=stream, size=size or access.settings.page_size)
+        try:
+            first = next(walk)
+        except Failed as error:
+            if not _reduced(access, of, error, stream=stream):
+                raise
+        else:
+            yield first
+            yield from walk
+            return
+
+
+def _looked_up(access: Access, of: Object, *, stream: str) -> frozenset[str]:
+    def ask() -> frozenset[str]:
+        _, response = gateway(access).call(element("lookup", element("object", of.name)), stream=stream)
+        names = {
+            (field.findtext("ID") or "").strip().upper()
+            for row in response.rows
+            for field in exact_xml.parse(row).iter("Field")
+        }
+        roots = {name.partition(".")[0] for name in names}
+        there = [name for name in of.fields if name in names or ("." in name and name.split(".")[0] in roots)]
+        return frozenset(_required(access, of, there, stream=stream))
+
+    return access.http.remember(f"lookup {of.name}", ask)
+
+
+def _required(access: Access, of: Object, there: Sequence[str], *, stream: str) -> Sequence[str]:
+    """These fields, if all that are required are among them; else Misconfigured."""
+    missing = [name for name in of.required if name not in there]
+    if missing:
+        raise Misconfigured(
+            f"{access.http.connector}, {stream}: {of.name} offers no {', '.join(missing)} to this user. "
+            "Give the user the right to read it, or the company the subscription."
+        )
+    return there
 
 
 def _known(access: Access, of: Object) -> Sequence[str]:
     """The fields to ask for, as far as this session knows."""
-    names: Mapping[str, Sequence[str]] = access.http.remember("fields", dict)
-    return names.get(of.name + of.fields[-1], of.fields)
+    return _fields(access).get(of, of.fields)
 
 
-def _reduced(access: Access, of: Object, *, stream: str) -> bool:
-    """Leaves out the fields that `lookup` does not know; False if it knows them all."""
-    there = offered(access, of, stream=stream)
-    left = [name for name in of.fields if name in there or "." in name]
-    left = [name for name in left if "." not in name or name.partition(".")[0] in _roots(there)]
-    if len(left) == len(_known(access, of)):
-        return False
-    names: dict[str, Sequence[str]] = access.http.remember("fields", dict)
-    names[of.name + of.fields[-1]] = left
-    return True
+def _fields(access: Access) -> dict[Object, Sequence[str]]:
+    return access.http.remember("fields", dict)
 
 
-def _roots(there: Iterable[str]) -> set[str]:
-    return {name.partition(".")[0] for name in there}
+def _reduced(access: Access, of: Object, error: Failed, *, stream: str) -> bool:
+    """Leaves out the fields that are not offered; False if that is not why the query failed."""
+    before = _known(access, of)
+    try:
+        there = _looked_up(access, of, stream=stream)
+        left = [name for name in before if name in there]
+    except Failed:
+        said = {word for problem in error.errors for word in re.findall(r"[A-Z][A-Z0-9_.]+", problem.text)}
+        left = [name for name in before if name not in said]
+    _fields(access)[of] = _required(access, of, left, stream=stream)
+    return len(left) < len(before)
 
 
 def by_keys(access: Access, of: Object, name: str, keys: Iterable[str], *, stream: str) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from connectors.kit.steps import Step, checked, of_the_way
 from connectors.kit.stream import Access, Check
-from connectors.kit.xml_request import Query, element
+from connectors.kit.xml_request import Query
 from connectors.systems.sage_intacct import totals
 from connectors.systems.sage_intacct.asking import gateway, in_entities, offered, sums
 from connectors.systems.sage_intacct.entities import STREAM, entity_pages
@@ -46,8 +46,7 @@ def test(access: Access) -> Iterator[Check]:
 
 
 def _sign_in(access: Access) -> str:
-    function = element("lookup", element("object", INVOICE.name))
-    gateway(access).call(function, stream="sign in")
+    gateway(access).listed(Query(INVOICE.name, ("RECORDNO",)), stream="sign in", size=1)
     return f"The sender and the user are accepted by company {access.settings.company_id}."
 
 

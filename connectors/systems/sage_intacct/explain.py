@@ -1,13 +1,15 @@
 """Names what lies behind a difference: entries that the ledger has from elsewhere, then customers.
 
-Journals posted by hand to a receivables account are the usual reason, so the account's entries that come from
-no subledger are named first, and then the customers whose entries sum to something else than we hold. Asks at
-most 20 times; a difference that is not reached is named without its reason. Interface sheet, section 7.
+Journals posted by hand to a receivables account are the usual reason, so the account's entries that are of no
+record of a subledger are named first, then the customers whose entries sum to something else than we hold.
+Asks at most 20 times; a difference that is not reached is named without its reason. Interface sheet,
+section 7.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -25,10 +27,10 @@ from connectors.systems.sage_intacct.settings import TOP
 from connectors.systems.sage_intacct.totals import STREAM
 from receivables.errors import Misconfigured
 
-REQUESTS: Final = 19  # and one for the fields that the ledger's entries have
+REQUESTS: Final = 14  # and some for the fields that the ledger's entries have
 LINES: Final = 20
 CUSTOMERS: Final = 500  # customers of one account that are compared
-SUBLEDGERS: Final = ("4.AR", "8.SO", "11.CM")  # modules whose entries our rows explain
+SIGNS: Final = {"1": 1, "-1": -1}  # TR_TYPE: debit, credit; amounts have no sign
 
 Ours = Callable[[Difference, date], Iterable[tuple[str, str]]]
 
@@ -56,24 +58,22 @@ def explain(access: Access, differences: Sequence[Difference], ours: Ours) -> li
 def _foreign_entries(
     access: Access, difference: Difference, names: frozenset[str], day: date
 ) -> Iterator[Explained]:
-    """The account's entries that come from no subledger."""
-    if "MODULEKEY" not in names:
+    """The account's entries that name no record of a subledger."""
+    if "RECORDID" not in names:
         return
     fields = [name for name in LEDGER_DETAIL.fields if name in names]
-    elsewhere = [compared("notequalto", "MODULEKEY", module) for module in SUBLEDGERS]
-    where = all_of(_of_account(difference, names, day), *elsewhere)
+    where = all_of(_of_account(difference, names, day), compared("isnull", "RECORDID"))
     query = Query(LEDGER_DETAIL.name, fields, where, ("RECORDNO",))
     listed = gateway(access).listed(query, stream=STREAM, size=LINES)
     for row in listed.rows:
         entry = cells(access, row, stream=STREAM)
-        amount = Decimal(entry.get("AMOUNT") or "0")
-        batch = entry.get("BATCH_TITLE") or entry.get("DOCUMENT") or entry["RECORDNO"]
-        number = entry.get("BATCH_NO") or entry["RECORDNO"]
+        amount = _signed(entry, "AMOUNT")
+        says = ", ".join(entry[name] for name in ("SYMBOL", "DESCRIPTION") if entry.get(name))
         sentence = (
-            f"Entry {number} of {entry.get('ENTRY_DATE', 'no day')} ({batch}, {amount:f} "
-            f"{difference.currency}) was posted to the account and comes from no receivables document."
+            f"Entry {entry['RECORDNO']} of {entry.get('ENTRY_DATE', 'no day')} ({says or 'no text'}; "
+            f"{amount:f} {difference.currency}) was posted to the account and is of no receivables document."
         )
-        yield _line(difference, entry.get("CUSTOMERID"), number, amount, sentence)
+        yield _line(difference, entry.get("CUSTOMERID"), entry["RECORDNO"], amount, sentence)
 
 
 def _customers(
@@ -82,17 +82,17 @@ def _customers(
     """The customers whose entries sum to something else than we hold."""
     if "CUSTOMERID" not in names:
         return
-    group = ("CUSTOMERID",)
+    group = ("CUSTOMERID", "TR_TYPE")
     query = Query(LEDGER_DETAIL.name, group, _of_account(difference, names, day), group, sums=("AMOUNT",))
-    rows = sums(access, query, stream=STREAM)
-    if len(rows) > CUSTOMERS:
+    ledger: dict[str, Decimal] = defaultdict(Decimal)
+    for row in sums(access, query, stream=STREAM):
+        ledger[row.get("CUSTOMERID", "")] += _signed(row, "SUM.AMOUNT")
+    if len(ledger) > CUSTOMERS:
         return
     found = []
-    for row in rows:
-        customer, theirs = row.get("CUSTOMERID", ""), Decimal(row["SUM.AMOUNT"] or "0")
-        held = sum(
-            (Decimal(amount) for _, amount in ours(replace(difference, customer=customer), day)), Decimal(0)
-        )
+    for customer, theirs in ledger.items():
+        documents = ours(replace(difference, customer=customer), day)
+        held = sum((Decimal(amount) for _, amount in documents), Decimal(0))
         if theirs != held:
             found.append((theirs - held, customer, theirs, held))
     for gap, customer, theirs, held in sorted(found, key=lambda one: -abs(one[0]))[:LINES]:
@@ -101,6 +101,10 @@ def _customers(
             f"{difference.currency}."
         )
         yield _line(difference, customer, None, gap, sentence)
+
+
+def _signed(entry: Mapping[str, str], name: str) -> Decimal:
+    return Decimal(entry.get(name) or "0") * SIGNS.get(entry.get("TR_TYPE", ""), 1)
 
 
 def _of_account(difference: Difference, names: frozenset[str], day: date) -> etree._Element | None:

@@ -17,8 +17,7 @@ from lxml import etree
 
 from connectors.kit import xml_rows
 from connectors.kit.stream import Access, Adapted, Page, Row
-from connectors.systems.sage_intacct import amounts
-from connectors.systems.sage_intacct.accounts import account_of_money
+from connectors.systems.sage_intacct import accounts, amounts
 from connectors.systems.sage_intacct.amounts import Currencies
 from connectors.systems.sage_intacct.asking import entity_of, pages
 from connectors.systems.sage_intacct.days import PrintedDays
@@ -38,8 +37,9 @@ WITHOUT_CUSTOMER: Final = ""  # one payment of several customers
 def joined_pages(access: Access, of: Object, where: etree._Element | None, *, stream: str) -> Iterator[Page]:
     """Pages of payments or advances, each with its account."""
     for page in pages(access, of, where, stream=stream):
-        account = account_of_money(access, stream=stream) if page.rows else b""
-        rows = [xml_rows.joined(JOIN, [bytes(row), account]) for row in page.rows]
+        received = [bytes(row) for row in page.rows]
+        money = accounts.of_money(access, of, received, stream=stream) if received else b""
+        rows = [xml_rows.joined(JOIN, [row, money]) for row in received]
         yield Page(page.number, rows, page.last, page.warnings)
 
 
@@ -49,7 +49,6 @@ class Receipts:
     def __init__(self, settings: Settings, today: date) -> None:
         self._days = PrintedDays(today)
         self._default = settings.base_currency
-        self._advance_account = settings.advance_account
         self._accounts: set[tuple[str, str]] = set()
 
     def __call__(self, rows: Sequence[Row]) -> Adapted:
@@ -80,8 +79,7 @@ class Receipts:
         if not receipt.account or place in self._accounts:
             return [receipt]
         self._accounts.add(place)
-        own = receipt.account == self._advance_account
-        return [ControlAccount(*place, "advances" if own else "trade"), receipt]
+        return [ControlAccount(*place, "trade" if name == PAYMENT.name else "advances"), receipt]
 
     def _receipt(
         self,
@@ -95,11 +93,11 @@ class Receipts:
         number = key(row.get("RECORDNO"), "RECORDNO")
         booked = self._days(row.get("RECEIPTDATE") or row.get("PAYMENTDATE"), "RECEIPTDATE")
         open_ = not amounts.is_zero(rest[0])
-        if open_ and money.get("SURE") != "true":
+        if open_ and not money.get("ACCOUNTNO"):
             raise Unreadable(
                 "account_missing",
                 "TRX_TOTALDUE",
-                f"{rest[0]} is not applied, and several accounts could carry it. Set `advance_account`.",
+                f"{rest[0]} is not applied, and nothing tells on which account it stands.",
             )
         document = text_or_none(row.get("DOCNUMBER"), "DOCNUMBER")
         return Receipt(

@@ -45,7 +45,7 @@ class Settings(pydantic.BaseModel):
         "", description="Only where documents name no currency (single-currency companies): USD."
     )
     advance_account: str = Field(
-        "", description="Account of advances and overpayments, if it is not the receivables account."
+        "", description="Account of advances. Empty: the one that their ledger entries credit."
     )
     control_accounts: Annotated[list[str], BeforeValidator(listed)] = Field(
         default_factory=list,
