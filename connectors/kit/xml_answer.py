@@ -182,4 +182,4 @@ def _refused(place: str, what: str, problems: Sequence[Problem], *, of_control: 
 
 def _said(problems: Sequence[Problem]) -> str:
     found = words(problems)
-    return f" It says: {clean(found)}." if found else ""
+    return f" It says: {clean(found).rstrip('.')}." if found else ""

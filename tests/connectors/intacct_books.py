@@ -68,6 +68,7 @@ class Books:
     hidden: set[str] = field(default_factory=set)  # objects and functions that the user may not read
     unknown: set[str] = field(default_factory=set)  # fields that this company does not have
     columns: dict[str, Sequence[str]] = field(default_factory=dict)  # fields of objects that have no row
+    no_lookup: bool = False
     instead: list[tuple[int, bytes]] = field(default_factory=list)  # status and body of the next answers
     asked: list[bytes] = field(default_factory=list)
     url: str = ""
@@ -86,6 +87,8 @@ class Books:
 
     def lookup(self, function: etree._Element) -> bytes:
         of = function.findtext("object") or ""
+        if self.no_lookup:
+            return failed("This function is not allowed here.", "DL01000001")
         names = {name for row in self.rows.get(of, []) for name in row} | set(self.columns.get(of, ()))
         fields = "".join(f"<Field><ID>{name}</ID></Field>" for name in sorted(names - self.unknown))
         return answered(

@@ -24,10 +24,23 @@ from connectors.systems.sage_intacct import (
     explain,
     payments,
     plan,
+    sweeping,
     totals,
 )
 from connectors.systems.sage_intacct.settings import Settings as IntacctSettings
 from receivables.records import ControlTotal
+
+
+def _documents(access: Access) -> documents.Documents:
+    return documents.Documents(access.settings, _today(access))
+
+
+def _receipts(access: Access) -> payments.Receipts:
+    return payments.Receipts(access.settings, _today(access))
+
+
+def _today(access: Access) -> date:
+    return access.now.astimezone(access.zone).date()
 
 
 class SageIntacct:
@@ -42,10 +55,11 @@ class SageIntacct:
         {
             "legal_entities": lambda _: entities.Entities(),
             "customers": lambda _: customers.Customers(),
-            "documents": lambda access: documents.Documents(access.settings, _today(access)),
-            "swept": lambda access: documents.SweptDocuments(access.settings, _today(access)),
-            "receipts": lambda access: payments.Receipts(access.settings, _today(access)),
+            "documents": _documents,
+            "receipts": _receipts,
             "allocations": lambda access: allocations.Allocations(access.settings, _today(access)),
+            "swept_documents": lambda access: sweeping.Sweep(_documents(access)),
+            "swept_receipts": lambda access: sweeping.Sweep(_receipts(access)),
         }
     )
 
@@ -82,10 +96,6 @@ class SageIntacct:
     def test(self, access: Access) -> Iterator[Check]:
         """See checks.test."""
         return checks.test(access)
-
-
-def _today(access: Access) -> date:
-    return access.now.astimezone(access.zone).date()
 
 
 SYSTEM: Final = SageIntacct()

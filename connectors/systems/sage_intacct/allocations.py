@@ -95,6 +95,15 @@ def joined_pages(access: Access, where: etree._Element | None, *, stream: str) -
         yield Page(page.number, rows, page.last, page.warnings)
 
 
+def changed(access: Access, where: etree._Element) -> list[dict[str, str]]:
+    """The details that changed, with what names their records."""
+    return [
+        cells(access, bytes(row), stream="allocations")
+        for page in pages(access, DETAIL, where, stream="allocations")
+        for row in page.rows
+    ]
+
+
 class _Paid:
     """The documents and lines that some details pay, and the details that their reversals take back."""
 

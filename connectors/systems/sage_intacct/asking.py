@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from lxml import etree
 
 from connectors.kit import exact_xml, xml_rows
+from connectors.kit.failures import NotOffered
 from connectors.kit.stream import Access, Page
 from connectors.kit.xml_answer import Failed
 from connectors.kit.xml_gateway import Gateway
@@ -36,7 +37,7 @@ def offered(access: Access, of: Object, *, stream: str) -> frozenset[str]:
     """
     try:
         return _looked_up(access, of, stream=stream)
-    except Failed:
+    except (Failed, NotOffered):
         next(pages(access, of, None, stream=stream, size=1))
         return frozenset(_known(access, of))
 
@@ -100,7 +101,7 @@ def _reduced(access: Access, of: Object, error: Failed, *, stream: str) -> bool:
     try:
         there = _looked_up(access, of, stream=stream)
         left = [name for name in before if name in there]
-    except Failed:
+    except (Failed, NotOffered):
         said = {word for problem in error.errors for word in re.findall(r"[A-Z][A-Z0-9_.]+", problem.text)}
         left = [name for name in before if name not in said]
     _fields(access)[of] = _required(access, of, left, stream=stream)

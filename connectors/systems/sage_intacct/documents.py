@@ -25,7 +25,7 @@ from connectors.systems.sage_intacct.days import PrintedDays
 from connectors.systems.sage_intacct.fields import INVOICE, LINES, Object
 from connectors.systems.sage_intacct.settings import Settings
 from receivables.errors import Unreadable
-from receivables.records import Allocation, ControlAccount, Document, OpenItem, Record, Swept
+from receivables.records import Allocation, ControlAccount, Document, OpenItem, Record
 from receivables.values import amount, key, text_or_none
 
 JOIN: Final = "DOCUMENT"
@@ -189,34 +189,6 @@ class Documents:
             if day is not None:
                 return max(day, document.posted_on)
         return document.posted_on
-
-
-class SweptDocuments:
-    """Adapts the sweep's rows: what the documents say, and that they are still there."""
-
-    def __init__(self, settings: Settings, today: date) -> None:
-        self._documents = Documents(settings, today)
-
-    def __call__(self, rows: Sequence[Row]) -> Adapted:
-        """As Documents, and one Swept for each item that is open."""
-        found = self._documents(rows)
-        found.records += [
-            Swept(
-                number=item.number,
-                entity=item.entity,
-                fiscal_year=item.fiscal_year,
-                instalment=item.instalment,
-                account=item.account,
-                customer=item.customer,
-                currency=item.currency,
-                original=item.original,
-                company_original=item.company_original,
-                due_on=item.due_on,
-            )
-            for item in found.records
-            if isinstance(item, OpenItem) and item.cleared_on is None
-        ]
-        return found
 
 
 def adapted(rows: Sequence[Row], make: Callable[[str, Sequence[bytes]], list[Record]]) -> Adapted:

@@ -1,9 +1,11 @@
 """What one run reads, in slices: the first load, the deltas since the bookmarks, and the sweep.
 
 A delta asks for WHENMODIFIED from the bookmark minus ten minutes, and for records that have no such moment.
-It has no upper bound: Intacct gives its totals of a day and not of a moment, so that a bound would hide from
-us what the totals know. The bound is the bookmark instead: the moment before the first row was asked for.
-The first load never filters on the moment. The sweep reads all that is open. Interface sheet, section 6.
+It reads as well what changed payment details pay and pay with: a reversed payment opens an invoice without
+moving its moment. It has no upper bound: Intacct gives its totals of a day and not of a moment, so that a
+bound would hide from us what the totals know. The bound is the bookmark instead: the moment before the first
+row was asked for. The first load never filters on the moment. The sweep reads all that is open. Interface
+sheet, section 6.
 """
 
 from __future__ import annotations
@@ -66,7 +68,14 @@ READINGS: Final[Mapping[str, tuple[Reading, str]]] = {
     "advances": (_advances, "receipts"),
     "allocations": (_allocations, "allocations"),
 }
-SWEPT: Final = ("invoices", "adjustments")
+SWEPT: Final = ("invoices", "adjustments", "receipts", "advances")
+# By stream, the fields of a payment detail that name its records.
+TOUCHED: Final[Mapping[str, Sequence[str]]] = {
+    "invoices": ("RECORDKEY", "NEGATIVEINVOICEKEY"),
+    "adjustments": ("POSADJKEY", "ADJUSTMENTKEY"),
+    "receipts": ("PAYMENTKEY", "POSTEDOVERPAYMENTKEY", "OVERPAYMENTKEY"),
+    "advances": ("POSTEDADVANCEKEY", "ADVANCEKEY"),
+}
 
 
 def plan(access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> list[Slice]:
@@ -75,6 +84,8 @@ def plan(access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> list[S
     slices = [entities.slice_()] if sweep or first else []
     slices.append(_customers(access, bookmarks.get(customers.STREAM, _now(access))))
     slices += [_slice(access, stream, bookmarks.get(stream)) for stream in READINGS]
+    if "allocations" in bookmarks:
+        slices += [_touched(stream, bookmarks["allocations"]) for stream in TOUCHED]
     if sweep and not first:
         slices += [_sweep(stream) for stream in SWEPT]
     return slices
@@ -110,6 +121,26 @@ def _begun(access: Access, reading: Reading, where: Where) -> Iterator[Page]:
     return reading(access, where)
 
 
+def _touched(stream: str, bookmark: str) -> Slice:
+    reading, adapter = READINGS[stream]
+    pages = partial(_touched_pages, stream=stream, reading=reading, bookmark=bookmark)
+    return Slice(stream, f"{stream}/touched", pages, adapter)
+
+
+def _touched_pages(access: Access, stream: str, reading: Reading, bookmark: str) -> Iterator[Page]:
+    """The records of this stream that payment details name which changed."""
+    details = access.http.remember(
+        f"details since {bookmark}", lambda: allocations.changed(access, since(access, bookmark))
+    )
+    keys = {detail[name] for detail in details for name in TOUCHED[stream] if detail.get(name)}
+    wanted, number = sorted(keys, key=lambda key: (len(key), key)), 0
+    for at in range(0, len(wanted), KEYS_OF_ONE_REQUEST):
+        for page in reading(access, compared("in", "RECORDNO", *wanted[at : at + KEYS_OF_ONE_REQUEST])):
+            number += 1
+            yield Page(number, page.rows, last=False, warnings=page.warnings)
+    yield Page(number + 1, (), last=True)
+
+
 def _customers(access: Access, bookmark: str) -> Slice:
     """Customers that changed; the first load has asked for those that items name, and sees later changes."""
     pages = partial(customers.changed, where=since(access, bookmark))
@@ -124,10 +155,10 @@ def _customers(access: Access, bookmark: str) -> Slice:
 
 
 def _sweep(stream: str) -> Slice:
-    reading, _ = READINGS[stream]
+    reading, adapter = READINGS[stream]
     open_ = compared("notequalto", "TRX_TOTALDUE", "0")
     pages = partial(_begun, reading=reading, where=open_)
-    return Slice("sweep", f"sweep/{stream}", pages, "swept", skip_unchanged=False)
+    return Slice("sweep", f"sweep/{stream}", pages, f"swept_{adapter}", skip_unchanged=False)
 
 
 def _now(access: Access) -> str:

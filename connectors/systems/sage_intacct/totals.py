@@ -64,14 +64,15 @@ def totals(access: Access, accounts: Sequence[tuple[str, str]]) -> list[ControlT
 
 
 def _accounts(access: Access, accounts: Sequence[tuple[str, str]]) -> Accounts:
-    """Accounts by entity: those known, those of the settings, else those that lines stand on."""
+    """Accounts by entity: those of the settings, and those known or else those that lines stand on."""
     entities = codes(access, stream=STREAM)
     found: Accounts = {code: set() for code in entities}
     for code, account in {*accounts, *access.settings.extra_accounts(entities)}:
         if account and (code in found or not access.settings.entities or code in access.settings.entities):
             found.setdefault(code, set()).add(account)
-    for named in found.values():
-        if not named:
+    with_known = {code for code, _ in accounts}
+    for code, named in found.items():
+        if code not in with_known:
             named |= set(known_accounts.of_lines(access, stream=STREAM))
     return found
 
