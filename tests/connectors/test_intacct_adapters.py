@@ -211,7 +211,8 @@ def test_yen_with_padding_and_two_currencies() -> None:
     )
     item = items(document(row, line("1", "501", "68400.00")))["12000"]
     assert (item.currency, item.original, item.open) == ("JPY", "68400", "68400")
-    assert (item.company_currency, item.company_original) == ("USD", "450.12")
+    assert (item.company_currency, item.company_original, item.carries) == ("USD", "450.12", "rest")
+    assert the_document(document(row | {"EXCHANGE_RATE": "0.00658"}, line("1", "501", "1"))).rate == "0.00658"
     error = fault(document(row | {"TRX_TOTALENTERED": "68400.5"}, line("1", "501", "68400.00")))
     assert (error.code, error.field) == ("amount_scale", "TRX_TOTALENTERED")
 
@@ -228,6 +229,8 @@ def test_a_company_of_one_currency_names_it_in_the_settings() -> None:
     [
         ({"RECORDNO": ""}, "key_missing", "RECORDNO"),
         ({"CUSTOMERID": ""}, "key_missing", "CUSTOMERID"),
+        ({"EXCHANGE_RATE": "0.0"}, "rate_form", "EXCHANGE_RATE"),
+        ({"EXCHANGE_RATE": "-1"}, "rate_form", "EXCHANGE_RATE"),
         ({"CURRENCY": "XYZ"}, "currency_unknown", "TRX_TOTALENTERED"),
         ({"TRX_TOTALENTERED": "6e2000", "TOTALENTERED": "1"}, "amount_form", "TRX_TOTALENTERED"),
         ({"TRX_TOTALDUE": "-350"}, "sign_contradiction", "TRX_TOTALDUE"),

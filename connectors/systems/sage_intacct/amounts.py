@@ -6,14 +6,17 @@ row whose currency nobody names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from receivables.errors import Unreadable
 from receivables.values import amount
 
 Row = Mapping[str, str]
+RATE: Final = re.compile(r"\d{1,12}(\.\d{1,18})?")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,15 @@ class Currencies:
     def zero(self) -> tuple[str, str]:
         """Nothing, in both."""
         return amount("0", self.document, ""), amount("0", self.company, "")
+
+
+def rate(text: str | None, field: str) -> str | None:
+    """Company currency for one unit of the document's, as printed; None where there is none."""
+    if not text:
+        return None
+    if not RATE.fullmatch(text) or not text.strip("0."):
+        raise Unreadable("rate_form", field, f"{field} {text[:40]!a} is no exchange rate.")
+    return text
 
 
 def plus(text: str, other: str) -> str:

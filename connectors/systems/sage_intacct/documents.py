@@ -151,6 +151,7 @@ class Documents:
             posted_on=self._days.or_none(head.get("WHENPOSTED"), "WHENPOSTED") or issued,
             reversal_of=f"{original['RECORDNO']}/{NO_YEAR}" if original else None,
             reference=text_or_none(head.get("DOCNUMBER"), "DOCNUMBER"),
+            rate=amounts.rate(head.get("EXCHANGE_RATE"), "EXCHANGE_RATE"),
         )
 
     def _item(
@@ -180,6 +181,7 @@ class Documents:
             cleared_on=self._cleared_on(head, document) if amounts.is_zero(share.open) else None,
             text=text_or_none(head.get("DESCRIPTION"), "DESCRIPTION"),
             assignment=document.printed,
+            carries="rest",
         )
 
     def _cleared_on(self, head: Values, document: Document) -> str:

@@ -122,6 +122,7 @@ class Receipts:
             method=text_or_none(row.get("PAYMENTMETHOD"), "PAYMENTMETHOD"),
             bank_reference=document,
             text=text_or_none(row.get("DESCRIPTION"), "DESCRIPTION"),
+            carries="rest",
         )
 
     def _cleared_on(self, row: Mapping[str, str], booked: str) -> str:
