@@ -66,6 +66,9 @@ class Gateway:
                 raise _plain(
                     refusal(answer.status, place=place, origin=self.http.origin, words="", pause=None)
                 ) from None
+            if b"<response" in answer.body and not answer.body.rstrip().endswith(b"</response>"):
+                size = len(answer.body)
+                raise Transient(f"{place}: the answer ends in the middle ({size} bytes).") from None
             raise Rejected(f"{place}: the answer is none of an XML gateway: {clean(str(error))}.") from None
         result = judge(response, place)
         if self.clock is None and response.moment:
