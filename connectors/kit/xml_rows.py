@@ -27,7 +27,8 @@ NAME: Final = rb"[A-Za-z_][A-Za-z0-9_.-]{0,99}"
 ROW: Final = re.compile(rb"\s*<(" + NAME + rb")>(.*?)</\1\s*>", re.DOTALL)
 EMPTY_ROW: Final = re.compile(rb"\s*<(" + NAME + rb")\s*/>")
 CELL: Final = re.compile(
-    r"\s*<([A-Za-z_][A-Za-z0-9_.-]{0,99})(?:/>|>([^<&\x00-\x08\x0b\x0c\x0e-\x1f\r\ufffe\uffff]*)</\1>)"
+    r"(\s*<([A-Za-z_][A-Za-z0-9_.-]{0,99})"
+    r"(?:/>|>([^<&\x00-\x08\x0b\x0c\x0e-\x1f\r\ufffe\uffff]*)</\2>))"
 )
 FOREIGN: Final = re.compile(rb"&|\r|\]\]>")  # what a parser changes or refuses
 DATA: Final = re.compile(rb"<data(?:\s[^<>]*)?>")
@@ -65,9 +66,22 @@ def cut(body: bytes) -> tuple[bytes, list[bytes]]:
     if b"<!" in body or b"<?" in body or body.count(b"<data") != 1 or start is None or end < start.end():
         return _cut_parsed(body)
     try:
-        return body[: start.end()] + body[end:], list(elements(body[start.end() : end]))
+        return body[: start.end()] + body[end:], _rows(body[start.end() : end])
     except exact_xml.Malformed:
         return _cut_parsed(body)
+
+
+def _rows(text: bytes) -> list[bytes]:
+    """The rows in a text; where all have one name, cut at their end tags at once."""
+    first = ROW.match(text)
+    if first is None:
+        return list(elements(text))
+    start, end = b"<%b>" % first[1], b"</%b>" % first[1]
+    found = text.split(end)
+    if text.count(start) != len(found) - 1 or found.pop().strip():
+        return list(elements(text))
+    rows = [piece.lstrip() + end for piece in found]
+    return rows if all(row.startswith(start) for row in rows) else list(elements(text))
 
 
 def elements(text: bytes) -> Iterator[bytes]:
@@ -109,17 +123,12 @@ def values(row: bytes) -> dict[str, str]:
     inner = row[len(name) + 2 : -len(name) - 3]
     if not FOREIGN.search(inner) and row == b"<%b>%b</%b>" % (name, inner, name):
         text = inner.decode()
-        found: dict[str, str] = {}
-        place = count = 0
-        while match := CELL.match(text, place):
-            count += 1
-            place = match.end()
-            if match[2]:
-                found[match[1].upper()] = match[2]
-            else:
-                found.setdefault(match[1].upper(), "")
-        if len(found) == count and not text[place:].strip(" \t\n"):
-            return {cell: value for cell, value in found.items() if value}
+        cells = CELL.findall(text)
+        # As many characters as the row has: nothing but cells stands in it.
+        if sum(len(whole) for whole, _, _ in cells) == len(text.rstrip(" \t\n")):
+            found = {cell.upper(): value for _, cell, value in cells}
+            if len(found) == len(cells):
+                return {cell: value for cell, value in found.items() if value}
     return _parsed(row)
 
 

@@ -179,11 +179,10 @@ class Allocations:
         """An allocation for each source of each row; nothing for drafts."""
         return adapted(rows, self._make)
 
-    def _make(self, _: str, parts: Sequence[bytes]) -> list[Record]:
-        detail = xml_rows.values(parts[0])
+    def _make(self, _: str, detail: Values, parts: Sequence[bytes]) -> list[Record]:
         if state(detail) in NOT_POSTED or state(detail) == "d":
             return []
-        joined = {xml_rows.name_of(part): part for part in parts[1:]}
+        joined = {xml_rows.name_of(part): part for part in parts}
         target = self._target(detail, joined)
         currencies = Currencies.of({**target.document, **_named(detail)}, self._default)
         taken_back = joined.get(TAKEN_BACK)

@@ -117,6 +117,16 @@ def by_keys(access: Access, of: Object, name: str, keys: Iterable[str], *, strea
             yield from map(bytes, page.rows)
 
 
+def value(access: Access, row: bytes, name: str, *, stream: str) -> str:
+    """One value of a row, without reading the others where it stands plainly; '' where there is none."""
+    start, end = b"<%b>" % name.encode(), b"</%b>" % name.encode()
+    _, found, rest = row.partition(start)
+    text, ended, _ = rest.partition(end)
+    if found and ended and text.isalnum():
+        return text.decode()
+    return cells(access, row, stream=stream).get(name, "")
+
+
 def cells(access: Access, row: bytes, *, stream: str) -> dict[str, str]:
     """A row's values; one that cannot be read is Rejected, because sums and joins need all of them."""
     try:

@@ -9,6 +9,7 @@ open is what the ERP says. Drafts are no debt and left out. Source: interface sh
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -20,7 +21,7 @@ from connectors.kit import xml_rows
 from connectors.kit.stream import Access, Adapted, Page, Row
 from connectors.systems.sage_intacct import amounts
 from connectors.systems.sage_intacct.amounts import Currencies
-from connectors.systems.sage_intacct.asking import by_keys, cells, entity_of, pages
+from connectors.systems.sage_intacct.asking import by_keys, cells, entity_of, pages, value
 from connectors.systems.sage_intacct.days import PrintedDays
 from connectors.systems.sage_intacct.fields import INVOICE, LINES, Object
 from connectors.systems.sage_intacct.settings import Settings
@@ -33,6 +34,7 @@ REVERSED: Final = "REVERSES"  # in a row: the record that this one reverses
 NOTHING_PAID: Final = {"TRX_TOTALPAID": "0", "TOTALPAID": "0"}
 NO_YEAR: Final = ""
 INSTALMENT: Final = "1"
+REVERSAL: Final = re.compile(rb"reversal<", re.IGNORECASE)
 NOT_POSTED: Final = frozenset({"draft", "saved", "submitted", "partiallyapproved", "declined", "failed"})
 
 Values = Mapping[str, str]
@@ -44,12 +46,12 @@ Values = Mapping[str, str]
 def joined_pages(access: Access, of: Object, where: etree._Element | None, *, stream: str) -> Iterator[Page]:
     """Pages of documents with their lines."""
     for page in pages(access, of, where, stream=stream):
-        heads = [(cells(access, bytes(row), stream=stream), bytes(row)) for row in page.rows]
-        lines = _lines(access, of, [head["RECORDNO"] for head, _ in heads], stream=stream)
-        reversed_ = _reversed(access, of, [head for head, _ in heads], stream=stream)
+        heads = {value(access, bytes(row), "RECORDNO", stream=stream): bytes(row) for row in page.rows}
+        lines = _lines(access, of, heads, stream=stream)
+        reversed_ = _reversed(access, of, heads.values(), stream=stream)
         rows = [
-            xml_rows.joined(JOIN, [row, *lines[head["RECORDNO"]], *reversed_.get(head["RECORDNO"], ())])
-            for head, row in heads
+            xml_rows.joined(JOIN, [row, *lines[number], *reversed_.get(number, ())])
+            for number, row in heads.items()
         ]
         yield Page(page.number, rows, page.last, page.warnings)
 
@@ -57,14 +59,15 @@ def joined_pages(access: Access, of: Object, where: etree._Element | None, *, st
 def _lines(access: Access, of: Object, keys: Iterable[str], *, stream: str) -> dict[str, list[bytes]]:
     found: dict[str, list[bytes]] = defaultdict(list)
     for row in by_keys(access, LINES[of.name], "RECORDKEY", keys, stream=stream):
-        found[cells(access, row, stream=stream).get("RECORDKEY", "")].append(row)
+        found[value(access, row, "RECORDKEY", stream=stream)].append(row)
     return found
 
 
 def _reversed(
-    access: Access, of: Object, heads: Sequence[Values], *, stream: str
+    access: Access, of: Object, rows: Iterable[bytes], *, stream: str
 ) -> dict[str, tuple[bytes, ...]]:
     """By RECORDNO of a reversal what it reverses: the reversed record of equal number and customer."""
+    heads = [cells(access, row, stream=stream) for row in rows if REVERSAL.search(row)]
     reversals = [head for head in heads if state(head) == "reversal" and head.get("RECORDID")]
     if not reversals:
         return {}
@@ -101,12 +104,11 @@ class Documents:
         self._accounts.clear()
         return adapted(rows, self._make)
 
-    def _make(self, name: str, parts: Sequence[bytes]) -> list[Record]:
-        head = xml_rows.values(parts[0])
+    def _make(self, name: str, head: Values, parts: Sequence[bytes]) -> list[Record]:
         if state(head) in NOT_POSTED or state(head) == "d":
             return []
         lines, original = [], None
-        for part in parts[1:]:
+        for part in parts:
             if xml_rows.name_of(part) == REVERSED:
                 original = xml_rows.values(xml_rows.parts(part)[1][0])
             else:
@@ -193,18 +195,21 @@ class Documents:
         return document.posted_on
 
 
-def adapted(rows: Sequence[Row], make: Callable[[str, Sequence[bytes]], list[Record]]) -> Adapted:
-    """Adapts joined rows one by one by the name and parts of each; a row that cannot be read is set aside."""
+Make = Callable[[str, Values, Sequence[bytes]], list[Record]]  # of a name, a record and what is joined to it
+
+
+def adapted(rows: Sequence[Row], make: Make) -> Adapted:
+    """Adapts joined rows one by one; a row that cannot be read is set aside."""
     found = Adapted()
     seen: set[str] = set()
     for place, raw in enumerate(rows):
         row, name = bytes(raw), ""
         try:
-            _, parts = xml_rows.parts(row)
-            of = xml_rows.name_of(parts[0])
-            name = f"{of}/{key(xml_rows.values(parts[0]).get('RECORDNO'), 'RECORDNO')}"
+            _, (first, *more) = xml_rows.parts(row)
+            of, record = xml_rows.name_of(first), xml_rows.values(first)
+            name = f"{of}/{key(record.get('RECORDNO'), 'RECORDNO')}"
             _note(name, seen)
-            found.records += make(of, parts)
+            found.records += make(of, record, more)
         except Unreadable as error:
             error.key = name or None
             found.unreadable.append((row, error))

@@ -56,8 +56,8 @@ class Receipts:
         self._accounts.clear()
         return adapted(rows, self._make)
 
-    def _make(self, name: str, parts: Sequence[bytes]) -> list[Record]:
-        row, money = xml_rows.values(parts[0]), xml_rows.values(parts[1])
+    def _make(self, name: str, row: Mapping[str, str], parts: Sequence[bytes]) -> list[Record]:
+        money = xml_rows.values(parts[0])
         kind = row.get("RECORDTYPE", "")
         if state(row) in NOT_POSTED or state(row) in ("d", "reversal"):
             return []
