@@ -25,6 +25,7 @@ from receivables.errors import Misconfigured, Transient
 TENANTS = ("acme", "nippon")  # the ones that a connector is made for
 FIRST_PORT = 18100
 LAST_PORT = 65535
+PORTS = 4  # one for each SAP system, two for Intacct
 LOOPBACK = "127.0.0.1"
 
 
@@ -61,7 +62,7 @@ class Simulation:
         file = self.folder / "kept.json"
         fresh = {"today": self._today.isoformat(), "port": FIRST_PORT}
         kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else fresh
-        kept["port"] = free_port(kept["port"], together=2)
+        kept["port"] = free_port(kept["port"], together=PORTS)
         write_private(file, json.dumps(kept))
         return kept
 
