@@ -19,8 +19,10 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pydantic
+from requests import PreparedRequest
+from requests.auth import AuthBase
 
-from connectors.kit.http import Session
+from connectors.kit.http import Post, Session
 from connectors.kit.stream import Access, Check, System
 from connectors.systems import SYSTEMS
 from encours import overview as standing
@@ -30,12 +32,14 @@ from encours.overview import ConnectorStatus, TieOutReport
 from encours.postgres import Role
 from encours.registry import Connector, Registry
 from encours.settings import Settings
-from identity.authority import Authority, SigningAuth
+from identity.authority import Authority
 from identity.credentials import Description
 from identity.errors import Denied, NeedsConsent, TryLater
-from identity.kinds import Basic
+from identity.kinds import Basic, IntacctLogin, Material
 from identity.kms import LocalKms
+from identity.ports import Sign
 from identity.secret import Secret
+from identity.signing import OriginAuth
 from receivables.errors import HubError, Misconfigured, Transient
 from receivables.store import Ageing, By, RejectRow, Statement, Store
 
@@ -45,10 +49,12 @@ PATIENCE = 3  # seconds for a connection to our own database
 
 @dataclass(frozen=True)
 class NewCredential:
-    """A user name and password as typed, on their way into the vault."""
+    """What was typed, on its way into the vault: a user's pair, and for some systems the sender's."""
 
     user: str
     password: Secret
+    sender_id: str | None = None
+    sender_password: Secret | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,7 @@ class Hub:
                 if auth is not None:
                     self._record_used(connector, auth)
 
-    def _record_used(self, connector: Connector, auth: SigningAuth) -> None:
+    def _record_used(self, connector: Connector, auth: OriginAuth) -> None:
         with self.app() as connection:
             connection.execute("select set_config('app.tenant', %s, true)", [str(connector.tenant_id)])
             self.authority.audit.record_used(
@@ -199,7 +205,7 @@ class Hub:
         if isinstance(credential, NewCredential):
             with translated(key):
                 credential_id = self.authority.credentials.create(
-                    owner.tenant_id, _basic(credential), label=key, by=person()
+                    owner.tenant_id, _material(_system(system), checked, credential), label=key, by=person()
                 )
         now = _now()
         try:
@@ -272,14 +278,16 @@ class Hub:
         """Replaces what the connector signs in with; a first one is created."""
         connector = self.registry.connector(key)
         _refuse_needless(key, _system(connector.system), credential)
+        settings = self.settings_of(connector.system, connector.settings, key)
         with translated(key):
+            content = _material(_system(connector.system), settings, credential)
             if connector.credential_id:
                 self.authority.credentials.replace(
-                    connector.tenant_id, connector.credential_id, _basic(credential), by=person()
+                    connector.tenant_id, connector.credential_id, content, by=person()
                 )
                 return
             credential_id = self.authority.credentials.create(
-                connector.tenant_id, _basic(credential), label=key, by=person()
+                connector.tenant_id, content, label=key, by=person()
             )
         self.registry.change(connector, credential_id=credential_id, changed_by=person())
 
@@ -307,7 +315,7 @@ class Hub:
     # -- connections --------------------------------------------------------------------------------------
 
     @contextmanager
-    def access(self, connector: Connector) -> Iterator[tuple[System, Access, SigningAuth | None]]:
+    def access(self, connector: Connector) -> Iterator[tuple[System, Access, OriginAuth | None]]:
         """What a run or a test may use of a connector: its system, and a session that signs if need be."""
         system = _system(connector.system)
         settings = self.settings_of(connector.system, connector.settings, connector.key)
@@ -322,20 +330,33 @@ class Hub:
         if origin is None:
             yield system, lent(session=None), None
             return
-        with translated(connector.key):
+        signed = Signed(connector.tenant_id, connector.key, connector.credential_id, origin)
+        with (
+            translated(connector.key),
+            self._session(signed, settings, attempts=1) as unsigned,
+        ):
             auth = self.authority.auth(
-                Signed(connector.tenant_id, connector.key, connector.credential_id, origin)
+                signed,
+                exchange=partial(_exchange, unsigned),
+                company=getattr(settings, "company_id", None),
+                endpoints=[host] if (host := getattr(settings, "endpoint_host", "")) else [],
             )
-            with Session(
-                connector=connector.key,
-                origin=origin,
-                auth=auth,
-                private_networks=self.settings.private_networks,
-                ca_bundle=getattr(settings, "ca_bundle", None),
-                client_certificate=getattr(settings, "client_certificate", None),
-                proxy=getattr(settings, "proxy", None),
-            ) as http:
+            with self._session(signed, settings, auth=Lent(auth, connector.key)) as http:
                 yield system, lent(session=http), auth
+
+    def _session(
+        self, signed: Signed, settings: pydantic.BaseModel, *, auth: AuthBase | None = None, attempts: int = 3
+    ) -> Session:
+        return Session(
+            connector=signed.key,
+            origin=signed.origin,
+            auth=auth,
+            private_networks=self.settings.private_networks,
+            ca_bundle=getattr(settings, "ca_bundle", None),
+            client_certificate=getattr(settings, "client_certificate", None),
+            proxy=getattr(settings, "proxy", None),
+            attempts=attempts,
+        )
 
     @contextmanager
     def app(self) -> Iterator[psycopg.Connection[Any]]:
@@ -354,6 +375,22 @@ class Hub:
         except psycopg.OperationalError as error:
             start = " Start it: encours up." if self.settings.embedded else f" It says: {error}"
             raise Transient(f"The hub's database does not answer.{start}") from error
+
+
+class Lent(AuthBase):
+    """The authority's power to sign as a session uses it: what it refuses is the hub's own error."""
+
+    def __init__(self, auth: OriginAuth, key: str) -> None:
+        self._auth, self._key = auth, key
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Signs; raises Misconfigured and Transient."""
+        with translated(self._key):
+            return self._auth(request)
+
+    def renew(self, request: PreparedRequest) -> bool:
+        """Forgets the session that signed this request; see OriginAuth."""
+        return self._auth.renew(request)
 
 
 @contextmanager
@@ -386,8 +423,28 @@ def _refuse_needless(key: str, system: System, credential: NewCredential | UUID 
         raise Misconfigured(f"{key}: {system.title} is asked for no credential. Leave it out.")
 
 
-def _basic(credential: NewCredential) -> Basic:
-    return Basic(credential.user, credential.password)
+def _material(system: System, settings: pydantic.BaseModel, credential: NewCredential) -> Material:
+    """The credential as the vault keeps it, of the kind that the system signs in with."""
+    if system.credential == Basic.kind:
+        return Basic(credential.user, credential.password)
+    if credential.sender_id is None or credential.sender_password is None:
+        raise Denied("no_sender", f"{system.title} asks for a sender id and its password as well.")
+    return IntacctLogin(
+        credential.user,
+        credential.password,
+        str(getattr(settings, "company_id", "")),
+        credential.sender_id,
+        credential.sender_password,
+    )
+
+
+def _exchange(http: Session, url: str, body: bytes, sign: Sign) -> bytes:
+    """A sign-in of identity's, sent by a session of the kit's that has nothing to sign with."""
+    post = Post(body, "application/xml", readable=SAID_IN_BODY, sign=sign)
+    return http.post(url, post, stream="sign in").body
+
+
+SAID_IN_BODY = (400, 401, 403)  # statuses of a refused sign-in that says why
 
 
 def _system(name: str) -> System:

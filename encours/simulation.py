@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from encours.home import make_folder, write_private
 from encours.hub import Hub, NewCredential
@@ -24,6 +25,7 @@ from receivables.errors import Misconfigured, Transient
 TENANTS = ("acme", "nippon")  # the ones that a connector is made for
 FIRST_PORT = 18100
 LAST_PORT = 65535
+PORTS = 4  # one for each SAP system, two for Intacct
 LOOPBACK = "127.0.0.1"
 
 
@@ -60,7 +62,7 @@ class Simulation:
         file = self.folder / "kept.json"
         fresh = {"today": self._today.isoformat(), "port": FIRST_PORT}
         kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else fresh
-        kept["port"] = free_port(kept["port"], together=2)
+        kept["port"] = free_port(kept["port"], together=PORTS)
         write_private(file, json.dumps(kept))
         return kept
 
@@ -70,17 +72,41 @@ def connect(hub: Hub, tenants: Mapping[str, Any]) -> list[str]:
     known = {connector.key: connector for connector in hub.registry.connectors()}
     keys = []
     for tenant, erp in tenants.items():
-        key = f"{tenant}-s4"
+        system = erp.get("system", "sap_s4hana")
+        key, settings, credential = CONNECTORS[system](tenant, erp)
         keys.append(key)
-        settings = {"base_url": erp["url"], "company_codes": erp["company_codes"]}
-        credential = NewCredential(erp["user"], Secret(erp["password"]))
         if key not in known:
-            hub.add_connector(
-                system="sap_s4hana", key=key, tenant=tenant, settings=settings, credential=credential
-            )
-        elif known[key].settings["base_url"] != erp["url"]:
-            hub.change(key, {"settings": {**known[key].settings, **settings}})
+            hub.add_connector(system=system, key=key, tenant=tenant, settings=settings, credential=credential)
+            continue
+        kept = hub.settings_of(system, {**known[key].settings, **settings}, key).model_dump(mode="json")
+        if kept != known[key].settings:
+            hub.change(key, {"settings": kept})
     return keys
+
+
+Described = tuple[str, dict[str, Any], NewCredential]  # key, settings, credential
+
+
+def _sap_s4hana(tenant: str, erp: Mapping[str, Any]) -> Described:
+    settings = {"base_url": erp["url"], "company_codes": erp["company_codes"]}
+    return f"{tenant}-s4", settings, NewCredential(erp["user"], Secret(erp["password"]))
+
+
+def _sage_intacct(tenant: str, erp: Mapping[str, Any]) -> Described:
+    settings = {
+        "base_url": erp["url"],
+        "endpoint_host": urlsplit(erp["endpoint"]).hostname,
+        "company_id": erp["company_id"],
+        "entities": erp.get("entities", []),
+    }
+    sender = erp["sender_id"], Secret(erp["sender_password"])
+    return f"{tenant}-intacct", settings, NewCredential(erp["user"], Secret(erp["password"]), *sender)
+
+
+CONNECTORS: Mapping[str, Callable[[str, Mapping[str, Any]], Described]] = {
+    "sap_s4hana": _sap_s4hana,
+    "sage_intacct": _sage_intacct,
+}
 
 
 def free_port(wanted: int, *, together: int = 1) -> int:

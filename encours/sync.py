@@ -22,7 +22,8 @@ import xxhash
 
 from connectors.kit.stream import Access, Adapter, Difference, Explained, Page, Slice, System
 from encours.registry import Connect, Connector
-from identity.authority import Authority, SigningAuth
+from identity.authority import Authority
+from identity.signing import OriginAuth
 from receivables.errors import Fatal, Transient, Unreadable
 from receivables.records import ControlTotal, Reject
 from receivables.run import Also
@@ -74,7 +75,7 @@ def sync(
     connector: Connector,
     system: System,
     access: Access,
-    auth: SigningAuth | None,
+    auth: OriginAuth | None,
     sweep: bool | None,
     publish: bool,
     report: Report,

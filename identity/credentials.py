@@ -17,7 +17,7 @@ from psycopg.rows import class_row
 
 from identity.audit import Audit
 from identity.errors import Denied
-from identity.kinds import Basic, Material, material
+from identity.kinds import IntacctLogin, Material, Stored, material
 from identity.ports import Clock, Database
 from identity.queries import queries
 from identity.transaction import of_tenant
@@ -25,11 +25,15 @@ from identity.vault import Place, Sealed, Vault
 
 SQL = queries(__file__)
 LONGEST_TEXT = 200
+SHOWN = ("subject", "header", "company", "sender")  # what kinds are made of besides secrets
 
 
 @dataclass(frozen=True)
 class Description:
-    """What may be shown of a credential: `subject` is a basic one's user name, `header` an API key's."""
+    """What may be shown of a credential: `subject` is the user name, `header` an API key's.
+
+    `company` and `sender` are those of a login at Sage Intacct.
+    """
 
     credential_id: UUID
     tenant_id: int
@@ -39,6 +43,8 @@ class Description:
     purpose: str | None
     subject: str | None
     header: str | None
+    company: str | None
+    sender: str | None
     created_at: datetime
     created_by: str
     replaced_at: datetime | None
@@ -92,7 +98,7 @@ class Credentials:
             if connection.execute(SQL["remove"], _key(tenant_id, credential_id)).rowcount == 0:
                 raise _unknown(tenant_id, credential_id)
             row = {"tenant_id": tenant_id, "credential_id": credential_id, "kind": described.kind}
-            row |= {"subject": described.subject, "header": described.header}
+            row |= {name: getattr(described, name) for name in SHOWN}
             self._tell(connection, "removed", row, by, {"label": described.label})
 
     def describe(self, tenant_id: int, credential_id: UUID) -> Description:
@@ -115,25 +121,39 @@ class Credentials:
             row = connection.execute(SQL["sealed"], _key(tenant_id, credential_id)).fetchone()
         if row is None:
             raise _unknown(tenant_id, credential_id)
-        kind, subject, header, *sealed = row
-        return material(
-            kind, subject, header, self._vault.open(_place(tenant_id, credential_id), Sealed(*sealed))
-        )
+        kind, subject, header, company, sender = row[:5]
+        secret = self._vault.open(_place(tenant_id, credential_id), Sealed(*row[5:8]))
+        sender_secret = None
+        if row[8] is not None:
+            place = _place(tenant_id, credential_id, "sender_secret")
+            sender_secret = self._vault.open(place, Sealed(*row[8:11]))
+        return material(Stored(kind, subject, header, company, sender, secret, sender_secret))
 
     def _sealed(
         self, connection: psycopg.Connection[Any], tenant_id: int, credential_id: UUID, content: Material
     ) -> dict[str, Any]:
         sealed = self._vault.seal(connection, _place(tenant_id, credential_id), content.secret)
-        return {
+        row = {
             "tenant_id": tenant_id,
             "credential_id": credential_id,
             "kind": content.kind,
-            "subject": content.subject if isinstance(content, Basic) else None,
-            "header": None if isinstance(content, Basic) else content.header,
+            **{name: getattr(content, name, None) for name in SHOWN},
             "key_version": sealed.key_version,
             "wrapped_key": sealed.wrapped_key,
             "secret": sealed.ciphertext,
+            "sender_key_version": None,
+            "sender_wrapped_key": None,
+            "sender_secret": None,
         }
+        if isinstance(content, IntacctLogin):
+            place = _place(tenant_id, credential_id, "sender_secret")
+            sealed = self._vault.seal(connection, place, content.sender_secret)
+            row |= {
+                "sender_key_version": sealed.key_version,
+                "sender_wrapped_key": sealed.wrapped_key,
+                "sender_secret": sealed.ciphertext,
+            }
+        return row
 
     def _described(
         self, connection: psycopg.Connection[Any], tenant_id: int, credential_id: UUID
@@ -152,7 +172,7 @@ class Credentials:
         by: str,
         facts: dict[str, str],
     ) -> None:
-        shown = {name: row[name] for name in ("kind", "subject", "header") if row[name] is not None}
+        shown = {name: row[name] for name in ("kind", *SHOWN) if row[name] is not None}
         self._audit.tell(
             connection,
             tenant_id=row["tenant_id"],
@@ -172,8 +192,8 @@ def _key(tenant_id: int, credential_id: UUID) -> dict[str, Any]:
     return {"tenant_id": tenant_id, "credential_id": credential_id}
 
 
-def _place(tenant_id: int, credential_id: UUID) -> Place:
-    return Place(tenant_id, str(credential_id), "secret")
+def _place(tenant_id: int, credential_id: UUID, column: str = "secret") -> Place:
+    return Place(tenant_id, str(credential_id), column)
 
 
 def _unknown(tenant_id: int, credential_id: UUID) -> Denied:

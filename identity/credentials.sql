@@ -1,16 +1,19 @@
 -- name: create
--- A new credential with its sealed secret.
+-- A new credential with its sealed secrets.
 insert into identity.credential
-    (credential_id, tenant_id, kind, label, owner, purpose, subject, header, key_version, wrapped_key, secret,
-     created_at, created_by)
+    (credential_id, tenant_id, kind, label, owner, purpose, subject, header, company, sender, key_version,
+     wrapped_key, secret, sender_key_version, sender_wrapped_key, sender_secret, created_at, created_by)
 values (%(credential_id)s, %(tenant_id)s, %(kind)s, %(label)s, %(owner)s, %(purpose)s, %(subject)s, %(header)s,
-        %(key_version)s, %(wrapped_key)s, %(secret)s, %(at)s, %(by)s);
+        %(company)s, %(sender)s, %(key_version)s, %(wrapped_key)s, %(secret)s, %(sender_key_version)s,
+        %(sender_wrapped_key)s, %(sender_secret)s, %(at)s, %(by)s);
 
 -- name: replace
--- Another sealed secret in the same credential.
+-- Other sealed secrets in the same credential.
 update identity.credential
-set kind = %(kind)s, subject = %(subject)s, header = %(header)s, key_version = %(key_version)s,
-    wrapped_key = %(wrapped_key)s, secret = %(secret)s, replaced_at = %(at)s, replaced_by = %(by)s
+set kind = %(kind)s, subject = %(subject)s, header = %(header)s, company = %(company)s, sender = %(sender)s,
+    key_version = %(key_version)s, wrapped_key = %(wrapped_key)s, secret = %(secret)s,
+    sender_key_version = %(sender_key_version)s, sender_wrapped_key = %(sender_wrapped_key)s,
+    sender_secret = %(sender_secret)s, replaced_at = %(at)s, replaced_by = %(by)s
 where tenant_id = %(tenant_id)s and credential_id = %(credential_id)s;
 
 -- name: remove
@@ -19,14 +22,14 @@ delete from identity.credential where tenant_id = %(tenant_id)s and credential_i
 
 -- name: describe
 -- What may be shown of one credential.
-select credential_id, tenant_id, kind, label, owner, purpose, subject, header,
+select credential_id, tenant_id, kind, label, owner, purpose, subject, header, company, sender,
        created_at, created_by, replaced_at, replaced_by
 from identity.credential
 where tenant_id = %(tenant_id)s and credential_id = %(credential_id)s;
 
 -- name: descriptions
 -- What may be shown of every credential of a tenant.
-select credential_id, tenant_id, kind, label, owner, purpose, subject, header,
+select credential_id, tenant_id, kind, label, owner, purpose, subject, header, company, sender,
        created_at, created_by, replaced_at, replaced_by
 from identity.credential
 where tenant_id = %(tenant_id)s
@@ -34,6 +37,7 @@ order by label, created_at, credential_id;
 
 -- name: sealed
 -- What the authority needs to open and to sign with one credential.
-select kind, subject, header, key_version, wrapped_key, secret
+select kind, subject, header, company, sender, key_version, wrapped_key, secret,
+       sender_key_version, sender_wrapped_key, sender_secret
 from identity.credential
 where tenant_id = %(tenant_id)s and credential_id = %(credential_id)s;

@@ -21,6 +21,7 @@ LONGEST_NAME = 255
 LONGEST_SECRET = 16_384
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 PRINTABLE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+NOT_IN_XML = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # Headers that steer the connection or the body: a key in one of them would break the request, or another's.
 STEERING = frozenset(
     {"accept", "connection", "content-length", "content-type", "cookie", "expect", "forwarded", "host"}
@@ -85,16 +86,76 @@ class ApiKey:
         return request
 
 
-Material: TypeAlias = Basic | ApiKey
+@dataclass(frozen=True)
+class IntacctLogin:
+    """What Sage Intacct asks for: the pair of the sender (who wrote the software) and of a company's user.
+
+    It signs nothing itself: identity.intacct logs in with it, and signs with the session that it is given.
+    """
+
+    kind: ClassVar[str] = "intacct"
+    subject: str  # the user id
+    secret: Secret
+    company: str
+    sender: str
+    sender_secret: Secret
+
+    def __post_init__(self) -> None:
+        names = {"user id": self.subject, "company id": self.company, "sender id": self.sender}
+        for name, text in names.items():
+            if not 1 <= len(text) <= LONGEST_NAME or not _in_xml(text) or text != text.strip():
+                raise Denied(
+                    "invalid_" + name.replace(" ", "_"),
+                    f"A {name} has 1 to {LONGEST_NAME} printable characters, with no space before or after.",
+                )
+        for name, secret in {"password": self.secret, "sender password": self.sender_secret}.items():
+            if not _is_password(secret.reveal()) or not _in_xml(secret.reveal()):
+                raise Denied(
+                    "invalid_" + name.replace(" ", "_"),
+                    f"A {name} has 1 to {LONGEST_SECRET} characters and no control characters. "
+                    "A line end that came along when it was pasted is the usual reason.",
+                )
 
 
-def material(kind: str, subject: str | None, header: str | None, secret: Secret) -> Material:
+Signing: TypeAlias = Basic | ApiKey
+Material: TypeAlias = Basic | ApiKey | IntacctLogin
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A credential as it is stored, its secrets opened; what a kind does not have is None."""
+
+    kind: str
+    subject: str | None
+    header: str | None
+    company: str | None
+    sender: str | None
+    secret: Secret
+    sender_secret: Secret | None
+
+
+def material(stored: Stored) -> Material:
     """The credential of a stored row; raises Denied for a kind that this version does not know."""
-    if kind == Basic.kind and subject is not None:
-        return Basic(subject, secret)
-    if kind == ApiKey.kind and header is not None:
-        return ApiKey(header, secret)
-    raise Denied("unknown_kind", f"This version of Encours knows no credential of kind {kind!r}.")
+    if stored.kind == Basic.kind and stored.subject is not None:
+        return Basic(stored.subject, stored.secret)
+    if stored.kind == ApiKey.kind and stored.header is not None:
+        return ApiKey(stored.header, stored.secret)
+    if (
+        stored.kind == IntacctLogin.kind
+        and stored.subject is not None
+        and stored.company is not None
+        and stored.sender is not None
+        and stored.sender_secret is not None
+    ):
+        return IntacctLogin(
+            stored.subject, stored.secret, stored.company, stored.sender, stored.sender_secret
+        )
+    raise Denied("unknown_kind", f"This version of Encours knows no credential of kind {stored.kind!r}.")
+
+
+def _in_xml(text: str) -> bool:
+    """Whether XML 1.0 can hold every character (section 2.2)."""
+    return NOT_IN_XML.search(text) is None
 
 
 def _is_password(text: str) -> bool:

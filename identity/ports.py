@@ -5,15 +5,18 @@ Refuses to know who implements them: no other part of Encours is imported here.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import psycopg
+from requests import PreparedRequest
 
 from identity.secret import Key
+
+Sign = Callable[[PreparedRequest], PreparedRequest]
 
 
 class Connector(Protocol):
@@ -41,6 +44,16 @@ class Database(Protocol):
 
     def __call__(self) -> AbstractContextManager[psycopg.Connection[Any]]:
         """A connection nobody else uses meanwhile."""
+
+
+class Exchange(Protocol):
+    """Sends one request by POST and gives the complete answer, within the limits of the one who lends it."""
+
+    def __call__(self, url: str, body: bytes, sign: Sign) -> bytes:
+        """The answer's body; `sign` puts the secrets into the request just before it is sent.
+
+        Follows no redirect. Its errors pass through.
+        """
 
 
 class Clock(Protocol):

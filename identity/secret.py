@@ -58,5 +58,11 @@ class Key(_Hidden[bytes]):
     __slots__ = ()
 
 
+class Body(_Hidden[bytes]):
+    """A whole request or answer that holds secrets."""
+
+    __slots__ = ()
+
+
 def _bytes(value: str | bytes) -> bytes:
     return value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")

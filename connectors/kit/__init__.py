@@ -1,1 +1,1 @@
-"""What systems share: a guarded HTTP session, exact JSON, OData V2, pages, bookmarks and errors."""
+"""What systems share: a guarded HTTP session, exact JSON and XML, OData V2, XML gateways, pages, errors."""

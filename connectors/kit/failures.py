@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from html import unescape
 from typing import Final
 
 import requests
@@ -158,6 +159,9 @@ def shown(url: str) -> str:
     return re.sub(r"//[^/@]*@", "//", clean(url.partition("?")[0])[:120])
 
 
+SECRET_ELEMENTS: Final = re.compile(rb"<(?:password|sessionid)>([^<]+)</")
+
+
 def redacted(words: str, request: requests.PreparedRequest) -> str:
     """The server's words without what signed the request, should it send that back."""
     for name, value in request.headers.items():
@@ -167,6 +171,9 @@ def redacted(words: str, request: requests.PreparedRequest) -> str:
         for secret in (signs, signs.rpartition(" ")[2], *_basic_parts(signs)):
             if secret:
                 words = words.replace(secret, "[hidden]")
+    body = request.body if isinstance(request.body, bytes) else b""
+    for secret in SECRET_ELEMENTS.findall(body):
+        words = words.replace(unescape(secret.decode("utf-8", "replace")), "[hidden]")
     return words
 
 

@@ -1,8 +1,8 @@
-"""One connector's HTTP session: signed GETs to one origin, bounded answers, each failure one of our errors.
+"""One connector's HTTP session: signed requests to one origin, bounded answers, each failure our error.
 
-Refuses other origins, redirects that leave the origin, bodies over 32 MiB (also after decompression), gzip
-that grows more than 200 times, and HTML in place of data. Takes nothing from the environment: proxy, CA
-bundle and client certificate come from the connector's settings.
+Refuses other origins, redirects that leave the origin, any redirect of a POST, bodies over 32 MiB (also after
+decompression), gzip that grows more than 200 times, and HTML in place of data. Takes nothing from the
+environment: proxy, CA bundle and client certificate come from the connector's settings.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import urljoin
 
 import requests
 from isal import isal_zlib
-from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from connectors.kit.addresses import CheckedAdapter, Network, origin_of
@@ -47,16 +46,35 @@ class Answer:
     body: bytes
 
 
+Value = TypeVar("Value")
 Says = Callable[[bytes], str]
+Sign = Callable[[requests.PreparedRequest], requests.PreparedRequest]
+
+
+@dataclass(frozen=True)
+class Post:
+    """What is sent by POST, and how its answer is to be read.
+
+    `readable` are statuses of 300 and up whose body says more than the status: they are answers. `expired`
+    tells an answer that says that the session has ended: it counts as 401, and the auth's `renew` is called
+    with the request that was refused. `sign` signs instead of the
+    session's own auth.
+    """
+
+    body: bytes
+    media_type: str
+    readable: Container[int] = ()
+    expired: Callable[[bytes], bool] | None = None
+    sign: Sign | None = None
 
 
 class Session:
-    """Signed GETs of one connector; messages name the connector and the stream, and hold no secret.
+    """Signed requests of one connector; messages name the connector and the stream, and hold no secret.
 
     `origin` is scheme://host[:port]; `private_networks` are the private ranges that may be reached;
-    `timeouts` are seconds to connect, between two parts of an answer, and for a whole answer. `sleep` and
-    `jitter` (0 to 1) are the pauses between tries. All methods raise Misconfigured (address, certificate,
-    credentials, rights), Transient, RateLimited and Rejected.
+    `timeouts` are seconds to connect, between two parts of an answer, and for a whole answer. `attempts` is
+    how often a request is tried; `sleep` and `jitter` (0 to 1) are the pauses between tries. All methods
+    raise Misconfigured (address, certificate, credentials, rights), Transient, RateLimited and Rejected.
     """
 
     def __init__(
@@ -64,20 +82,21 @@ class Session:
         *,
         connector: str,
         origin: str,
-        auth: AuthBase | None,
+        auth: Sign | None,
         private_networks: Sequence[Network] = (),
         ca_bundle: str | None = None,
         client_certificate: str | None = None,
         proxy: str | None = None,
         timeouts: tuple[float, float, float] = TIMEOUTS,
+        attempts: int = ATTEMPTS,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.connector = connector
         self.origin = origin_of(origin)
         self._connect_read, self._total = timeouts[:2], timeouts[2]
-        self._sleep, self._jitter = sleep, jitter
-        self._remembered: dict[str, bytes] = {}
+        self._attempts, self._sleep, self._jitter = attempts, sleep, jitter
+        self._remembered: dict[str, Any] = {}
         self._http = requests.Session()
         self._http.trust_env = False
         self._http.auth = auth
@@ -104,14 +123,23 @@ class Session:
         says: Says | None = None,
     ) -> Answer:
         """The answer to one GET, tried up to three times; `says` reads the server's words from an error."""
-        place = f"{self.connector}, {stream}"
-        if origin_of(url) != self.origin:
-            raise Rejected(f"{place}: {shown(url)} is not below {self.origin}; nothing was sent there.")
         headers = {"Accept": accept, "Accept-Language": language}
+        return self._tried(_Request(url, f"{self.connector}, {stream}", headers, says))
+
+    def post(self, url: str, post: Post, *, stream: str, says: Says | None = None) -> Answer:
+        """The answer to one POST that changes nothing at the other side, tried like a GET."""
+        headers = {"Accept": post.media_type, "Content-Type": post.media_type}
+        return self._tried(_Request(url, f"{self.connector}, {stream}", headers, says, post))
+
+    def _tried(self, request: _Request) -> Answer:
+        if origin_of(request.url) != self.origin:
+            raise Rejected(
+                f"{request.place}: {shown(request.url)} is not below {self.origin}; nothing was sent there."
+            )
         refused = False
-        for attempt in range(1, ATTEMPTS):
+        for attempt in range(1, self._attempts):
             try:
-                return self._ask(url, place, headers, says)
+                return self._ask(request)
             except Unauthorised as error:
                 if refused:
                     raise Misconfigured(str(error)) from None
@@ -124,16 +152,22 @@ class Session:
             except Transient:
                 self._sleep(2.0 ** (attempt - 1) * (0.5 + self._jitter()))
         try:
-            return self._ask(url, place, headers, says)
+            return self._ask(request)
         except Unauthorised as error:
             raise Misconfigured(str(error)) from None
 
     def once(self, url: str, *, stream: str, accept: str, language: str, says: Says) -> bytes:
         """The body of an answer that does not change during a session: asked for once, then remembered."""
-        if url not in self._remembered:
-            answer = self.get(url, stream=stream, accept=accept, language=language, says=says)
-            self._remembered[url] = answer.body
-        return self._remembered[url]
+        return self.remember(
+            url, lambda: self.get(url, stream=stream, accept=accept, language=language, says=says).body
+        )
+
+    def remember(self, name: str, make: Callable[[], Value]) -> Value:
+        """What was made under this name in this session, made now if it was not."""
+        if name not in self._remembered:
+            self._remembered[name] = make()
+        found: Value = self._remembered[name]
+        return found
 
     def reach(self, *, stream: str) -> None:
         """Connects, unsigned, and completes a TLS handshake; what the server answers is not looked at."""
@@ -144,20 +178,37 @@ class Session:
         except requests.RequestException as error:
             raise failure(error, place=f"{self.connector}, {stream}", origin=self.origin) from error
 
-    def _ask(self, url: str, place: str, headers: dict[str, str], says: Says | None) -> Answer:
+    def _ask(self, request: _Request) -> Answer:
+        url, place = request.url, request.place
         deadline = time.monotonic() + self._total
         for _ in range(MAX_REDIRECTS + 1):
             try:
-                with self._http.get(
-                    url, headers=headers, stream=True, allow_redirects=False, timeout=self._connect_read
-                ) as response:
+                with self._sent(url, request) as response:
                     if not response.is_redirect:
                         body = self._body(response, place, deadline)
-                        return self._judged(response, body, place, says)
+                        return self._judged(response, body, request)
+                    if request.post:
+                        raise Misconfigured(
+                            f"{place}: {self.origin} redirects to {shown(response.headers['location'])}. "
+                            "Use that address if it is right; nothing was sent there."
+                        )
                     url = self._followed(url, response.headers["location"], place)
             except (requests.RequestException, HTTPError) as error:
                 raise failure(error, place=place, origin=self.origin) from error
         raise Rejected(f"{place}: more than {MAX_REDIRECTS} redirects from {self.origin}. Check the address.")
+
+    def _sent(self, url: str, request: _Request) -> requests.Response:
+        post = request.post
+        return self._http.request(
+            "POST" if post else "GET",
+            url,
+            data=post.body if post else None,
+            headers=request.headers,
+            auth=post.sign if post else None,
+            stream=True,
+            allow_redirects=False,
+            timeout=self._connect_read,
+        )
 
     def _followed(self, url: str, location: str, place: str) -> str:
         target = urljoin(url, location)
@@ -185,19 +236,40 @@ class Session:
             raise Rejected(f"{place}: the answer is packed as {encoding[:20]!r}; only gzip was asked for.")
         return unpacked(bytes(packed), place)
 
-    def _judged(self, response: requests.Response, body: bytes, place: str, says: Says | None) -> Answer:
-        status = response.status_code
-        if status >= FIRST_NO_ANSWER:
-            words = clean(redacted(says(body), response.request)) if says else ""
+    def _judged(self, response: requests.Response, body: bytes, request: _Request) -> Answer:
+        status, place, post = response.status_code, request.place, request.post
+        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        page = media_type in ("text/html", "application/xhtml+xml") or WEB_PAGE.match(body)
+        readable = post is not None and status in post.readable and not page
+        if status >= FIRST_NO_ANSWER and not readable:
+            words = clean(redacted(request.says(body), response.request)) if request.says else ""
             pause = retry_after(response.headers.get("retry-after"), datetime.now(UTC))
             raise refusal(status, place=place, origin=self.origin, words=words, pause=pause)
-        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type in ("text/html", "application/xhtml+xml") or WEB_PAGE.match(body):
+        if page:
             raise Misconfigured(
                 f"{place}: {self.origin} answered with a web page instead of data, as for a sign-in. Use a "
                 "communication (technical) user, not a dialog user, and check the address."
             )
+        if post and post.expired and post.expired(body):
+            self._renew(response.request)
+            raise Unauthorised(f"{place}: {self.origin} ended the session again, right after a new sign-in.")
         return Answer(response.url, status, media_type, body)
+
+    def _renew(self, request: requests.PreparedRequest) -> None:
+        renew = getattr(self._http.auth, "renew", None)
+        if renew is not None:
+            renew(request)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One request as it is tried: where, the place for messages, and what is sent if it is a POST."""
+
+    url: str
+    place: str
+    headers: Mapping[str, str]
+    says: Says | None
+    post: Post | None = None
 
 
 WEB_PAGE: Final = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)

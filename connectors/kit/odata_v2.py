@@ -8,12 +8,10 @@ Conventions"; SAP's annotations in http://www.sap.com/Protocols/SAPData.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
-from threading import Thread
 from typing import Final
 from urllib.parse import quote, urljoin
 
@@ -22,6 +20,7 @@ from lxml import etree
 
 from connectors.kit import exact_json, exact_xml
 from connectors.kit.addresses import origin_of
+from connectors.kit.ahead import begun
 from connectors.kit.failures import clean, shown
 from connectors.kit.http import Session
 from connectors.kit.stream import Page
@@ -255,13 +254,13 @@ class Service:
     def pages(self, query: Query, *, stream: str, size: int) -> Iterator[Page]:
         """All records of a list, to its explicit end; the next page is asked for while one is worked on."""
         walk = _Walk(self, query, stream, size)
-        coming = _begun(walk.turn)
+        coming = begun(walk.turn)
         while True:
             page = coming.result()
             if page.last:
                 yield page
                 return
-            coming = _begun(walk.turn)
+            coming = begun(walk.turn)
             yield page
 
     def _get(self, url: str, stream: str, accept: str = "application/json") -> bytes:
@@ -286,20 +285,6 @@ class Service:
         query = "&".join(f"{name}={quote(value, safe=',()')}" for name, value in asked.items())
         address = f"{self.root}/" + quote(path, safe="/(),='$")
         return f"{address}?{query}" if query else address
-
-
-def _begun(turn: Callable[[], Page]) -> Future[Page]:
-    """The turn at work in a thread of its own, which nobody has to wait for when the program is stopped."""
-    coming: Future[Page] = Future()
-
-    def work() -> None:
-        try:
-            coming.set_result(turn())
-        except BaseException as error:  # noqa: BLE001  # it is raised where the result is asked for
-            coming.set_exception(error)
-
-    Thread(target=work, name="next page", daemon=True).start()
-    return coming
 
 
 class _Walk:

@@ -141,7 +141,7 @@ class System(Protocol):
 
     @property
     def credential(self) -> str | None:
-        """The kind of credential that it signs in with: basic. None: it is asked for none."""
+        """What it signs in with: basic, or intacct (a sender's pair, a user's); None: asked for none."""
 
     def erp(self, settings: Any) -> tuple[str, int]:
         """The key of the ERP's own limit and how many runs may read it at once."""

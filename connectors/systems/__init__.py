@@ -7,10 +7,12 @@ from typing import Final
 
 from connectors.kit.stream import System
 from connectors.systems import (
+    sage_intacct,
     sap_s4hana,
 )
 
 LISTED: Final[Sequence[System]] = [
     sap_s4hana.SYSTEM,
+    sage_intacct.SYSTEM,
 ]
 SYSTEMS: Final[Mapping[str, System]] = {system.name: system for system in LISTED}

@@ -118,14 +118,17 @@ def credential(
     key: Key,
     user: Annotated[str, typer.Option(help="The user name at the ERP.")],
     *,
+    sender_id: Annotated[
+        str | None, typer.Option(help="Sage Intacct only: the sender id of the web services.")
+    ] = None,
     password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read it from standard input.")
+        bool, typer.Option("--password-stdin", help="Read it from standard input (two lines with a sender).")
     ] = False,
 ) -> None:
     """Replace the user and password that a connector signs in with."""
     with Hub.from_environment() as hub:
         hub.registry.connector(key)
-        hub.replace_credential(key, NewCredential(user=user, password=_password(from_stdin=password_stdin)))
+        hub.replace_credential(key, _credential(user, sender_id, from_stdin=password_stdin))
     stdout().print(f"{key} signs in as {user} from now on. Check it: encours connectors test {key}")
 
 
@@ -164,15 +167,24 @@ def _shown(system: str, credential: Description | None) -> str:
         return "none: encours connectors credential" if asked else "none is asked for"
     who = credential.subject or credential.header
     by, at = credential.replaced_by or credential.created_by, credential.replaced_at or credential.created_at
+    who = f"{who}, company {credential.company}, sender {credential.sender}" if credential.sender else who
     return f"{credential.kind} {who}, stored {moment(at)} UTC by {by} ({credential.credential_id})"
 
 
-def _password(*, from_stdin: bool) -> Secret:
+def _credential(user: str, sender_id: str | None, *, from_stdin: bool) -> NewCredential:
+    """What was typed: the user's password, and after it the sender's where there is one."""
+    password = _password("Password", from_stdin=from_stdin)
+    if sender_id is None:
+        return NewCredential(user, password)
+    return NewCredential(user, password, sender_id, _password("Sender password", from_stdin=from_stdin))
+
+
+def _password(prompt: str, *, from_stdin: bool) -> Secret:
     if from_stdin:
         return Secret(sys.stdin.readline().rstrip("\r\n"))
     if not sys.stdin.isatty():
         raise Misconfigured("No terminal to ask for the password. Pipe it in with --password-stdin.")
-    return Secret(getpass.getpass("Password: "))
+    return Secret(getpass.getpass(f"{prompt}: "))
 
 
 def _adder(system: System) -> Callable[..., None]:
@@ -184,7 +196,7 @@ def _adder(system: System) -> Callable[..., None]:
         credential = None
         if system.credential:
             user, from_stdin = given.pop("user"), given.pop("password_stdin")
-            credential = NewCredential(user=user, password=_password(from_stdin=from_stdin))
+            credential = _credential(user, given.pop("sender_id", None), from_stdin=from_stdin)
         with Hub.from_environment() as hub:
             hub.add_connector(
                 system=system.name,
@@ -213,6 +225,9 @@ def _adder(system: System) -> Callable[..., None]:
             ("user", Annotated[str, typer.Option(help="The user name at the ERP.")], ...),
             ("password_stdin", stdin, False),
         ]
+    if system.credential == "intacct":
+        sender = Annotated[str, typer.Option(help="The sender id of the web services.")]
+        fixed.append(("sender_id", sender, ...))
     settings = [_option(name, field) for name, field in system.Settings.model_fields.items()]
     parameters = [
         inspect.Parameter(

@@ -20,8 +20,8 @@ import pytest
 import requests
 from requests.auth import HTTPBasicAuth
 
-from connectors.kit.http import Session
-from connectors.kit.stream import Access, Slice
+from connectors.kit.http import Session, Sign
+from connectors.kit.stream import Access, Slice, System
 from connectors.systems import SYSTEMS
 from connectors.systems.sap_s4hana.settings import Settings
 from receivables.errors import Unreadable
@@ -59,7 +59,7 @@ def now_on(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, 10, tzinfo=UTC)
 
 
-def session(url: str, auth: HTTPBasicAuth | None = None, **options: Any) -> Session:
+def session(url: str, auth: Sign | None = None, **options: Any) -> Session:
     """A session of the connector `acme-s4` that never really waits."""
     options = {"private_networks": LOOPBACK, "sleep": lambda _: None, "jitter": lambda: 0.0, **options}
     return Session(connector="acme-s4", origin=url, auth=auth, **options)
@@ -88,10 +88,10 @@ class Read:
         return [record for record in self.records if isinstance(record, kind)]
 
 
-def read(access: Access, slices: Sequence[Slice]) -> Read:
+def read(access: Access, slices: Sequence[Slice], system: System = SYSTEM) -> Read:
     """Reads slices as the hub does, and adapts every row."""
     found = Read()
-    adapters = {name: make(access) for name, make in SYSTEM.adapters.items()}
+    adapters = {name: make(access) for name, make in system.adapters.items()}
     for slice_ in slices:
         ended = False
         for page in slice_.pages(access):

@@ -14,10 +14,11 @@ from uuid import UUID
 import pytest
 import requests
 
-from identity.authority import Authority, SigningAuth
+from identity.authority import Authority
 from identity.errors import Denied
 from identity.kinds import ApiKey, Basic, Material
 from identity.secret import Secret
+from identity.signing import SigningAuth
 
 KEY = "canary-key-4711"
 

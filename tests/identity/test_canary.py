@@ -26,11 +26,12 @@ import pytest
 import requests
 
 from encours.postgres import SUPERUSER, Postgres
-from identity.authority import Authority, SigningAuth
+from identity.authority import Authority
 from identity.errors import Denied
 from identity.kinds import ApiKey, Basic
 from identity.kms import LocalKms
 from identity.secret import Key, Secret
+from identity.signing import OriginAuth
 
 AsRole = Callable[[str, int | None], AbstractContextManager[psycopg.Connection[Any]]]
 ORIGIN = "https://sap.example"
@@ -97,7 +98,7 @@ class Scene:
         self.lose_the_key(basic)
         credentials.remove(1, key, by="test")
 
-    def sign(self, auth: SigningAuth) -> None:
+    def sign(self, auth: OriginAuth) -> None:
         request = requests.Request("GET", f"{ORIGIN}/", auth=auth).prepare()
         assert any(holds(str(value).encode(), self.canary.encode()) for value in request.headers.values())
         self.shown += [repr(auth), f"{auth}", repr(vars(auth)), repr(request), repr(request.hooks)]

@@ -19,9 +19,13 @@ ENTRY = {"tenant_id", "sequence", "body", "mac", "event", "credential_id"}
 CHAIN = {"tenant_id", "key_version", "wrapped_key", "chain_key", "begun_at"}
 DESCRIPTION = {
     *("credential_id", "tenant_id", "kind", "label", "owner", "purpose", "subject", "header"),
+    *("company", "sender"),
     *("created_at", "created_by", "replaced_at", "replaced_by"),
 }
-CREDENTIAL = DESCRIPTION | {"key_version", "wrapped_key", "secret"}
+CREDENTIAL = DESCRIPTION | {
+    *("key_version", "wrapped_key", "secret"),
+    *("sender_key_version", "sender_wrapped_key", "sender_secret"),
+}
 VERSION = {"version", "first_used_at"}
 
 # (table, role): privilege -> columns. What is not listed is nobody's; DELETE has no columns.

@@ -5,17 +5,13 @@ Writes nothing. A step that fails says what to do; the steps that stand on it ar
 
 from __future__ import annotations
 
-import socket
-import ssl
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
-from urllib.parse import urlsplit
 
 from connectors.kit.failures import NotOffered
 from connectors.kit.odata_v2 import Query, all_of, text
+from connectors.kit.steps import checked, of_the_way
 from connectors.kit.stream import Access, Check
 from connectors.systems.sap_s4hana import totals
 from connectors.systems.sap_s4hana.entities import require_shown
@@ -28,70 +24,26 @@ from connectors.systems.sap_s4hana.services import (
     TRIAL_BALANCE,
     service,
 )
-from receivables.errors import HubError, Misconfigured
+from receivables.errors import Misconfigured
 
-TLS_SECONDS: Final = 10.0
-SOON: Final = 21  # days before a certificate's end at which the test says so
 OTHER_OPEN: Final = ("IsCleared eq false", "ClearingDate eq null")
 
 
 def test(access: Access) -> Iterator[Check]:
     """Every step with its outcome, until one fails on which the others stand."""
-    steps: list[tuple[str, Callable[[], str]]] = [("Name", lambda: _name(access))]
-    if access.settings.base_url.startswith("https://") and not access.settings.proxy:
-        steps.append(("TLS", lambda: _tls(access)))
-    steps += [
+    steps = [
+        *of_the_way(access),
         ("Sign in", lambda: _sign_in(access)),
         ("customers", lambda: _customers(access)),
     ]
     for name, step in steps:
-        check = _checked(name, step)
+        check = checked(name, step)
         yield check
         if not check.ok:
             return
     for code in access.settings.company_codes:
-        yield _checked(f"{STREAM} {code}", partial(_items, access, code))
-    yield _checked("Control totals", lambda: _totals(access))
-
-
-def _checked(name: str, step: Callable[[], str]) -> Check:
-    began = time.monotonic()
-    try:
-        sentence, ok = step(), True
-    except HubError as error:
-        sentence, ok = str(error), False
-    return Check(name, ok, sentence, round((time.monotonic() - began) * 1000))
-
-
-def _name(access: Access) -> str:
-    """The host resolves; with a proxy, the proxy's host is what must."""
-    address = urlsplit(access.settings.proxy or access.settings.base_url)
-    try:
-        found = socket.getaddrinfo(address.hostname, address.port or 443, type=socket.SOCK_STREAM)
-    except OSError:
-        raise Misconfigured(f"{address.hostname} is not known. Check the name and your DNS.") from None
-    return f"{address.hostname} is {', '.join(sorted({str(where[0]) for *_, where in found}))}."
-
-
-def _tls(access: Access) -> str:
-    """The certificate is valid, and until when."""
-    access.http.reach(stream="TLS")
-    address = urlsplit(access.settings.base_url)
-    host, port = str(address.hostname), address.port or 443
-    context = ssl.create_default_context(cafile=access.settings.ca_bundle)
-    try:
-        with (
-            socket.create_connection((host, port), TLS_SECONDS) as plain,
-            context.wrap_socket(plain, server_hostname=host) as secure,
-        ):
-            ends = str((secure.getpeercert() or {}).get("notAfter", ""))
-            version = secure.version()
-    except (OSError, ValueError):
-        raise Misconfigured(f"{host} does not complete a TLS handshake.") from None
-    until = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC)
-    days = (until - access.now).days
-    soon = f" It ends in {days} days: have it renewed." if days < SOON else ""
-    return f"{version}, certificate valid until {until:%Y-%m-%d}.{soon}"
+        yield checked(f"{STREAM} {code}", partial(_items, access, code))
+    yield checked("Control totals", lambda: _totals(access))
 
 
 def _sign_in(access: Access) -> str:

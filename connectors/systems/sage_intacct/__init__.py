@@ -1,0 +1,101 @@
+"""Sage Intacct, on its XML gateway: customers, documents, receipts, allocations, and totals from its ledger.
+
+Interface sheet: fields, signs, change detection and what is not verified. Reads only. Signs in with a
+sender's pair and a user's; one run reads a company at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from types import MappingProxyType
+from typing import Final
+
+import pydantic
+
+from connectors.kit.addresses import origin_of
+from connectors.kit.stream import Access, Adapter, Check, Difference, Explained, Slice
+from connectors.systems.sage_intacct import (
+    allocations,
+    checks,
+    customers,
+    documents,
+    entities,
+    explain,
+    payments,
+    plan,
+    sweeping,
+    totals,
+)
+from connectors.systems.sage_intacct.settings import Settings as IntacctSettings
+from receivables.records import ControlTotal
+
+
+def _documents(access: Access) -> documents.Documents:
+    return documents.Documents(access.settings, _today(access))
+
+
+def _receipts(access: Access) -> payments.Receipts:
+    return payments.Receipts(access.settings, _today(access))
+
+
+def _today(access: Access) -> date:
+    return access.now.astimezone(access.zone).date()
+
+
+class SageIntacct:
+    """What the hub asks of a system (connectors.kit.stream.System), answered for Sage Intacct."""
+
+    name: str = "sage_intacct"
+    title: str = "Sage Intacct"
+    version: str = "1"
+    credential: str = "intacct"
+    Settings: type[pydantic.BaseModel] = IntacctSettings
+    adapters: Mapping[str, Callable[[Access], Adapter]] = MappingProxyType(
+        {
+            "legal_entities": lambda _: entities.Entities(),
+            "customers": lambda _: customers.Customers(),
+            "documents": _documents,
+            "receipts": _receipts,
+            "allocations": lambda access: allocations.Allocations(access.settings, _today(access)),
+            "swept_documents": lambda access: sweeping.Sweep(_documents(access)),
+            "swept_receipts": lambda access: sweeping.Sweep(_receipts(access)),
+        }
+    )
+
+    def erp(self, settings: IntacctSettings) -> tuple[str, int]:
+        """Intacct limits by company: `max_parallel` runs read it at once."""
+        return f"{self.name} {settings.company_id}", settings.max_parallel
+
+    def origin(self, settings: IntacctSettings) -> str:
+        """Scheme, host and port of the gateway that sign-ins go to."""
+        return origin_of(settings.base_url)
+
+    def plan(self, access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> Sequence[Slice]:
+        """See plan.plan."""
+        return plan.plan(access, bookmarks, sweep=sweep)
+
+    def totals(self, access: Access, accounts: Sequence[tuple[str, str]]) -> Sequence[ControlTotal]:
+        """See totals.totals."""
+        return totals.totals(access, accounts)
+
+    def documents(self, access: Access, keys: Sequence[tuple[str, str, str]]) -> Slice:
+        """See plan.asked_documents."""
+        return plan.asked_documents(access, keys)
+
+    def customers(self, access: Access, keys: Sequence[tuple[str, str]]) -> Slice:
+        """See customers.by_number."""
+        return customers.by_number(access, keys)
+
+    def explain(
+        self, access: Access, differences: Sequence[Difference], ours: explain.Ours
+    ) -> Sequence[Explained]:
+        """See explain.explain."""
+        return explain.explain(access, differences, ours)
+
+    def test(self, access: Access) -> Iterator[Check]:
+        """See checks.test."""
+        return checks.test(access)
+
+
+SYSTEM: Final = SageIntacct()

@@ -1,0 +1,177 @@
+"""What one run reads, in slices: the first load, the deltas since the bookmarks, and the sweep.
+
+A delta asks for WHENMODIFIED from the bookmark minus ten minutes, and for records that have no such moment.
+It reads as well what changed payment details pay and pay with: a reversed payment opens an invoice without
+moving its moment. It has no upper bound: Intacct gives its totals of a day and not of a moment, so that a
+bound would hide from us what the totals know. The bound is the bookmark instead: the moment before the first
+row was asked for. The first load never filters on the moment. The sweep reads all that is open. Interface
+sheet, section 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final, TypeAlias
+
+from lxml import etree
+
+from connectors.kit.failures import NotOffered
+from connectors.kit.stream import Access, Page, Slice
+from connectors.kit.xml_request import all_of, any_of, compared
+from connectors.systems.sage_intacct import allocations, customers, documents, entities, payments
+from connectors.systems.sage_intacct.asking import KEYS_OF_ONE_REQUEST, gateway, in_entities
+from connectors.systems.sage_intacct.days import printed
+from connectors.systems.sage_intacct.fields import ADJUSTMENT, ADVANCE, INVOICE, PAYMENT
+from receivables.errors import Rejected
+
+OVERLAP: Final = timedelta(minutes=10)
+MOMENT: Final = "WHENMODIFIED"
+
+Where: TypeAlias = "etree._Element | None"  # noqa: SLF001  # lxml has no public name for it
+Reading = Callable[[Access, Where], Iterator[Page]]
+
+
+def _invoices(access: Access, where: Where) -> Iterator[Page]:
+    return documents.joined_pages(access, INVOICE, all_of(in_entities(access), where), stream="invoices")
+
+
+def _adjustments(access: Access, where: Where) -> Iterator[Page]:
+    return documents.joined_pages(
+        access, ADJUSTMENT, all_of(in_entities(access), where), stream="adjustments"
+    )
+
+
+def _receipts(access: Access, where: Where) -> Iterator[Page]:
+    return payments.joined_pages(access, PAYMENT, all_of(in_entities(access), where), stream="receipts")
+
+
+def _advances(access: Access, where: Where) -> Iterator[Page]:
+    """Advances; none where the company does not have them or the user may not read them."""
+    try:
+        yield from payments.joined_pages(
+            access, ADVANCE, all_of(in_entities(access), where), stream="advances"
+        )
+    except NotOffered as error:
+        yield Page(1, (), last=True, warnings=(str(error),))
+
+
+def _allocations(access: Access, where: Where) -> Iterator[Page]:
+    return allocations.joined_pages(access, where, stream="allocations")
+
+
+READINGS: Final[Mapping[str, tuple[Reading, str]]] = {
+    "invoices": (_invoices, "documents"),
+    "adjustments": (_adjustments, "documents"),
+    "receipts": (_receipts, "receipts"),
+    "advances": (_advances, "receipts"),
+    "allocations": (_allocations, "allocations"),
+}
+SWEPT: Final = ("invoices", "adjustments", "receipts", "advances")
+# By stream, the fields of a payment detail that name its records.
+TOUCHED: Final[Mapping[str, Sequence[str]]] = {
+    "invoices": ("RECORDKEY", "NEGATIVEINVOICEKEY"),
+    "adjustments": ("POSADJKEY", "ADJUSTMENTKEY"),
+    "receipts": ("PAYMENTKEY", "POSTEDOVERPAYMENTKEY", "OVERPAYMENTKEY"),
+    "advances": ("POSTEDADVANCEKEY", "ADVANCEKEY"),
+}
+
+
+def plan(access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> list[Slice]:
+    """The slices in order; a stream without its bookmark is loaded for the first time."""
+    first = any(stream not in bookmarks for stream in (*READINGS, customers.STREAM))
+    slices = [entities.slice_()] if sweep or first else []
+    slices.append(_customers(access, bookmarks.get(customers.STREAM, _now(access))))
+    slices += [_slice(access, stream, bookmarks.get(stream)) for stream in READINGS]
+    if "allocations" in bookmarks:
+        slices += [_touched(stream, bookmarks["allocations"]) for stream in TOUCHED]
+    if sweep and not first:
+        slices += [_sweep(stream) for stream in SWEPT]
+    return slices
+
+
+def asked_documents(access: Access, keys: Sequence[tuple[str, str, str]]) -> Slice:
+    """These documents (entity, '', RECORDNO) with their lines, by key."""
+    numbers = sorted({number for _, _, number in keys if number.isdigit()}, key=int)
+    name = f"documents/by-key/{access.now.isoformat()}"
+    return Slice("documents", name, partial(_documents_of, numbers=numbers), "documents")
+
+
+def _documents_of(access: Access, numbers: Sequence[str]) -> Iterator[Page]:
+    number = 0
+    for of in (INVOICE, ADJUSTMENT):
+        for at in range(0, len(numbers), KEYS_OF_ONE_REQUEST):
+            where = compared("in", "RECORDNO", *numbers[at : at + KEYS_OF_ONE_REQUEST])
+            for page in documents.joined_pages(access, of, where, stream="documents"):
+                number += 1
+                yield Page(number, page.rows, last=False)
+    yield Page(number + 1, (), last=True)
+
+
+def _slice(access: Access, stream: str, bookmark: str | None) -> Slice:
+    reading, adapter = READINGS[stream]
+    where = since(access, bookmark) if bookmark else None
+    pages = partial(_begun, reading=reading, where=where)
+    name = f"{stream}/{'delta' if bookmark else 'all'}"
+    return Slice(stream, name, pages, adapter, bookmark=stream, reached=_now(access))
+
+
+def _begun(access: Access, reading: Reading, where: Where) -> Iterator[Page]:
+    return reading(access, where)
+
+
+def _touched(stream: str, bookmark: str) -> Slice:
+    reading, adapter = READINGS[stream]
+    pages = partial(_touched_pages, stream=stream, reading=reading, bookmark=bookmark)
+    return Slice(stream, f"{stream}/touched", pages, adapter)
+
+
+def _touched_pages(access: Access, stream: str, reading: Reading, bookmark: str) -> Iterator[Page]:
+    """The records of this stream that payment details name which changed."""
+    details = access.http.remember(
+        f"details since {bookmark}", lambda: allocations.changed(access, since(access, bookmark))
+    )
+    keys = {detail[name] for detail in details for name in TOUCHED[stream] if detail.get(name)}
+    wanted, number = sorted(keys, key=lambda key: (len(key), key)), 0
+    for at in range(0, len(wanted), KEYS_OF_ONE_REQUEST):
+        for page in reading(access, compared("in", "RECORDNO", *wanted[at : at + KEYS_OF_ONE_REQUEST])):
+            number += 1
+            yield Page(number, page.rows, last=False, warnings=page.warnings)
+    yield Page(number + 1, (), last=True)
+
+
+def _customers(access: Access, bookmark: str) -> Slice:
+    """Customers that changed; the first load has asked for those that items name, and sees later changes."""
+    pages = partial(customers.changed, where=since(access, bookmark))
+    return Slice(
+        customers.STREAM,
+        customers.STREAM,
+        pages,
+        "customers",
+        bookmark=customers.STREAM,
+        reached=_now(access),
+    )
+
+
+def _sweep(stream: str) -> Slice:
+    reading, adapter = READINGS[stream]
+    open_ = compared("notequalto", "TRX_TOTALDUE", "0")
+    pages = partial(_begun, reading=reading, where=open_)
+    return Slice("sweep", f"sweep/{stream}", pages, f"swept_{adapter}", skip_unchanged=False)
+
+
+def _now(access: Access) -> str:
+    """What bookmarks reach: the run's start, by the earlier of our clock and Intacct's."""
+    theirs = gateway(access).clock
+    return min(access.now, theirs or access.now).astimezone(UTC).isoformat()
+
+
+def since(access: Access, bookmark: str) -> etree._Element:
+    """The condition for what changed since the bookmark, and for what has no moment of change."""
+    try:
+        moment = datetime.fromisoformat(bookmark).astimezone(UTC) - OVERLAP
+    except ValueError:
+        raise Rejected(f"{access.http.connector}: the bookmark {bookmark[:40]!r} is no moment.") from None
+    in_zone = printed(moment.astimezone(access.zone))
+    return any_of(compared("greaterthanorequalto", MOMENT, in_zone), compared("isnull", MOMENT))

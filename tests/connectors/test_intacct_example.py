@@ -1,0 +1,183 @@
+"""The worked example of the interface sheet (section 10) comes out as exactly its documents, items and receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from connectors.kit.stream import Access
+from receivables.records import (
+    Allocation,
+    ControlAccount,
+    Customer,
+    Document,
+    LegalEntity,
+    OpenItem,
+    Receipt,
+    Swept,
+)
+from tests.connectors.conftest import Read, read
+from tests.connectors.intacct_books import SYSTEM, Books, access_to, worked_example
+
+PUBLISHED = dict.fromkeys(("customers", "invoices", "adjustments", "receipts", "advances", "allocations"), "2026-02-01T00:00:00+00:00")  # fmt: skip
+
+
+@pytest.fixture
+def books() -> Books:
+    return worked_example()
+
+
+@pytest.fixture
+def example(books: Books) -> Iterator[Access]:
+    with access_to(books) as access:
+        yield access
+
+
+@pytest.fixture
+def loaded(example: Access) -> Read:
+    return read(example, SYSTEM.plan(example, {}, sweep=False), SYSTEM)
+
+
+def test_documents(loaded: Read) -> None:
+    assert not loaded.unreadable
+    found = {
+        (d.number, d.printed, d.type, d.kind, d.status, d.reversal_of, d.issued_on, d.posted_on)
+        for d in loaded.of(Document)
+    }
+    assert found == {
+        ("501", "IN-77-01", "ri", "invoice", "posted", None, "2026-01-15", "2026-01-15"),
+        ("502", "IN-77-02", "ri", "invoice", "posted", None, "2026-01-15", "2026-01-15"),
+        ("503", "IN-78", "ri", "invoice", "reversed", None, "2026-02-26", "2026-02-26"),
+        ("504", "IN-78", "ri-reversal", "invoice", "posted", "503/", "2026-02-27", "2026-02-27"),
+        ("610", "CM-9", "ra", "credit_note", "posted", None, "2026-02-25", "2026-02-25"),
+    }
+    assert {(d.entity, d.fiscal_year, d.customer, d.currency) for d in loaded.of(Document)} == {
+        ("N-407", "", "C-100", "USD")
+    }
+
+
+def test_open_items(loaded: Read) -> None:
+    items = loaded.of(OpenItem)
+    assert {(i.number, i.original, i.open, i.due_on, i.cleared_on) for i in items} == {
+        ("501", "600.00", "350.00", "2026-02-14", None),
+        ("502", "600.00", "600.00", "2026-03-16", None),
+        ("503", "360.00", "0.00", "2026-03-28", "2026-02-26"),
+        ("504", "-360.00", "0.00", "2026-02-27", "2026-02-27"),
+        ("610", "-120.00", "-120.00", None, None),
+    }
+    assert {(i.entity, i.fiscal_year, i.instalment, i.account, i.customer) for i in items} == {
+        ("N-407", "", "1", "12000", "C-100")
+    }
+    assert all((i.company_original, i.company_open) == (i.original, i.open) for i in items)
+    assert set(loaded.of(ControlAccount)) == {ControlAccount("N-407", "12000", "trade")}
+
+
+def test_receipt_and_allocations(loaded: Read) -> None:
+    (receipt,) = loaded.of(Receipt)
+    assert (receipt.number, receipt.printed, receipt.amount, receipt.unapplied) == (
+        "701",
+        "WIRE-5",
+        "250.00",
+        "0.00",
+    )
+    assert (receipt.value_on, receipt.customer, receipt.method, receipt.status) == (
+        "2026-02-20", "C-100", "EFT", "received",
+    )  # fmt: skip
+    assert {
+        (
+            a.number,
+            a.sequence,
+            a.source,
+            a.source_number,
+            a.target_number,
+            a.amount,
+            a.allocated_on,
+            a.derived,
+        )
+        for a in loaded.of(Allocation)
+    } == {
+        ("9001", "cash", "receipt", "701", "501", "200.00", "2026-02-20", False),
+        ("9002", "cash", "receipt", "701", "501", "50.00", "2026-02-20", False),
+        ("504", "reversal/12000", "invoice", "504", "503", "360.00", "2026-02-27", True),
+    }
+    assert {(a.entity, a.target_account, a.discount) for a in loaded.of(Allocation)} == {
+        ("N-407", "12000", "0.00")
+    }
+
+
+def test_a_credit_memo_applied_without_cash(books: Books) -> None:
+    books.rows["ARPYMT"].append(
+        {
+            **books.rows["ARPYMT"][0],
+            "RECORDNO": "702",
+            "TRX_TOTALENTERED": "0",
+            "TOTALENTERED": "0",
+            "DOCNUMBER": "",
+        }
+    )
+    books.rows["ARPYMTDETAIL"].append(
+        {
+            "RECORDNO": "9003", "PAYMENTKEY": "702", "RECORDKEY": "502", "ENTRYKEY": "2003", "PAYMENTDATE": "02/28/2026",
+            "ADJUSTMENTKEY": "610", "TRX_ADJUSTMENTAMOUNT": "120", "WHENMODIFIED": "02/28/2026 10:00:00",
+        }
+    )  # fmt: skip
+    with access_to(books) as access:
+        found = read(access, SYSTEM.plan(access, {}, sweep=False), SYSTEM)
+    assert [r.number for r in found.of(Receipt)] == ["701"]
+    (applied,) = [a for a in found.of(Allocation) if a.number == "9003"]
+    assert (applied.sequence, applied.source, applied.source_number, applied.target_number, applied.amount) == (
+        "adjustment", "credit_note", "610", "502", "120.00",
+    )  # fmt: skip
+
+
+def test_entity_and_customer(example: Access, loaded: Read) -> None:
+    (entity,) = loaded.of(LegalEntity)
+    assert (entity.code, entity.name, entity.currency) == ("N-407", "North", "USD")
+    assert loaded.of(Customer) == []
+    (customer,) = read(
+        example, [SYSTEM.customers(example, [("N-407", "C-100"), ("N-407", "C-9")])], SYSTEM
+    ).of(Customer)
+    assert (customer.entity, customer.number, customer.name) == ("N-407", "C-100", "Burlington & Sons")
+
+
+def test_totals(example: Access) -> None:
+    for known in ((), [("N-407", "12000")]):
+        assert [
+            (t.entity, t.account, t.basis, t.currency, t.closing, t.as_of, t.grade)
+            for t in SYSTEM.totals(example, known)
+        ] == [("N-407", "12000", "company", "USD", "830.00", "2026-03-01", "ledger")]
+
+
+def test_a_delta_and_a_sweep(books: Books) -> None:
+    books.rows["ARINVOICE"][1]["WHENMODIFIED"] = ""
+    books.rows["CUSTOMER"][0]["WHENMODIFIED"] = "02/02/2026 08:00:00"
+    with access_to(books) as access:
+        found = read(access, SYSTEM.plan(access, PUBLISHED, sweep=True), SYSTEM)
+        assert {s.number for s in found.of(Swept)} == {"501", "502", "610"}
+        assert [(c.entity, c.number) for c in found.of(Customer)] == [("N-407", "C-100")]
+        late = dict.fromkeys(PUBLISHED, "2026-02-28T00:00:00+00:00")
+        found = read(access, SYSTEM.plan(access, late, sweep=False), SYSTEM)
+        assert [d.number for d in found.of(Document)] == ["502"], (
+            "without a moment of change it comes every time"
+        )
+        assert set(found.bookmarks.values()) == {"2026-03-01T09:59:58+00:00"}, (
+            "Intacct's clock is the earlier one"
+        )
+        assert found.of(Customer) == []
+
+
+def test_documents_by_key(example: Access) -> None:
+    keys = [("N-407", "", "502"), ("N-407", "", "610"), ("N-407", "", "no number")]
+    assert {d.number for d in read(example, [SYSTEM.documents(example, keys)], SYSTEM).of(Document)} == {
+        "502",
+        "610",
+    }
+
+
+def test_every_step_of_the_test_succeeds(example: Access) -> None:
+    checks = list(SYSTEM.test(example))
+    assert all(check.ok for check in checks), checks
+    assert [check.name for check in checks][:3] == ["Name", "Sign in", "entities"]
+    assert "general ledger" in checks[-1].sentence
+    assert "ri: 4" in next(check.sentence for check in checks if check.name == "ARINVOICE")

@@ -1,0 +1,300 @@
+"""Whole syncs of a simulated Sage Intacct: equal books whatever is posted, sessions that end, faults, secrets."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import requests
+
+from encours import simulation
+from encours.hub import NewCredential
+from identity.secret import Secret
+from receivables.errors import Misconfigured, RateLimited, Rejected, Transient
+from tests.sync.conftest import Install, Installation
+
+KEY = "globex-intacct"
+
+
+@dataclass
+class Intacct:
+    """One simulated company as its own operator sees it."""
+
+    told: dict[str, Any]
+
+    def control(self, address: str, **wish: Any) -> Any:
+        """What a control address answers."""
+        url = f"{self.told['control']}/_sandbox/{address}"
+        answer = requests.post(url, json=wish, timeout=60) if wish else requests.get(url, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def well(self) -> None:
+        """Switches every fault off and forgets every misbehaviour."""
+        for fault in self.control("faults")["faults"]:
+            self.control("faults", name=fault["name"], on=False)
+        requests.delete(f"{self.told['control']}/_sandbox/misbehave", timeout=60).raise_for_status()
+
+
+@pytest.fixture(scope="module")
+def erp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Intacct]:
+    home = tmp_path_factory.mktemp("sandbox")
+    command = [
+        sys.executable,
+        "-m",
+        "sandbox",
+        "start",
+        "--home",
+        str(home),
+        "--tenant",
+        "globex",
+        "--items",
+        "300",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield Intacct(json.loads(process.stdout.readline())["tenants"]["globex"])
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def installation(install: Install) -> Installation:
+    return install()
+
+
+@pytest.fixture(scope="module")
+def connected(installation: Installation, erp: Intacct) -> Installation:
+    """An installation that has loaded the company for the first time."""
+    assert simulation.connect(installation.hub, {"globex": erp.told}) == [KEY]
+    assert simulation.connect(installation.hub, {"globex": erp.told}) == [KEY], "twice is once"
+    result = installation.hub.sync(KEY)
+    assert (result.state, result.verdict, result.grade, result.rejects) == ("published", "equal", "ledger", 0)
+    assert {line.account for line in result.totals} == {"12000", "12100", "24000"}
+    assert all(line.erp == line.hub for line in result.totals)
+    return installation
+
+
+def owed(installation: Installation) -> dict[tuple[str, str], Decimal]:
+    """What is published as open, by entity and account, in company currency."""
+    found: dict[tuple[str, str], Decimal] = {}
+    for item in installation.of(KEY, "open_item"):
+        place = (item["entity"], item["account"])
+        found[place] = found.get(place, Decimal(0)) + item["company_open"]
+    for receipt in installation.of(KEY, "receipt"):
+        place = (receipt["entity"], receipt["account"])
+        found[place] = found.get(place, Decimal(0)) - receipt["company_unapplied"]
+    return {place: amount for place, amount in found.items() if amount}
+
+
+def journal(erp: Intacct) -> dict[tuple[str, str], Decimal]:
+    """The balances of the simulated ledger, of receivables and advances."""
+    found: dict[tuple[str, str], Decimal] = {}
+    for balance in erp.control("journal")["balances"]:
+        if balance["account"] in ("12000", "12100", "24000"):
+            place = (balance["entity"], balance["account"])
+            found[place] = found.get(place, Decimal(0)) + Decimal(balance["company_amount"])
+    return {place: amount for place, amount in found.items() if amount}
+
+
+def test_what_is_published_is_the_journal(connected: Installation, erp: Intacct) -> None:
+    assert owed(connected) == journal(erp)
+    customers = connected.of(KEY, "customer")
+    assert {c["entity"] for c in customers} == {"N-100", "E-200", "P-900"}
+    assert not any(c["incomplete"] for c in customers)
+    assert {e["code"]: e["currency"] for e in connected.of(KEY, "legal_entity")} == {
+        "N-100": "USD",
+        "E-200": "EUR",
+        "P-900": "USD",
+    }
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "invoices", "payments", "partials", "applied_credits", "overpayments", "advances", "group_payments",
+        "reversals", "payment_reversals", "credit_memos", "debit_memos", "order_entry_credits", "due_dates",
+        "new_customers", "renamed_customers", "drafts",
+    ],
+)  # fmt: skip
+def test_every_kind_of_business_is_seen_by_the_next_run(
+    connected: Installation, erp: Intacct, kind: str
+) -> None:
+    erp.control("post", **{kind: 2})
+    result = connected.hub.sync(KEY, sweep=False)
+    assert (result.state, result.verdict) == ("published", "equal"), result.explanation
+    assert owed(connected) == journal(erp)
+
+
+def test_a_sweep_shows_everything_that_is_open(connected: Installation) -> None:
+    result = connected.hub.sync(KEY, sweep=True)
+    assert (result.state, result.verdict) == ("published", "equal")
+    assert connected.last_run(KEY).suspects == 0
+
+
+def test_a_session_that_ends_in_the_middle_is_renewed_once(connected: Installation, erp: Intacct) -> None:
+    connected.change(KEY, page_size=50)
+    erp.control("misbehave", kind="session_expired", function="query", object="ARINVOICE", after=2, times=1)
+    result = connected.hub.sync(KEY)
+    connected.change(KEY, page_size=2000)
+    erp.well()
+    assert (result.state, result.verdict) == ("published", "equal")
+    functions = [request["function"] for request in erp.control("log")["requests"]]
+    last = len(functions) - functions[::-1].index("getAPISession") - 1
+    assert functions[last - 1] == functions[last + 1] == "query", "the same call, after one sign-in"
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "says"),
+    [
+        ("wrong_login", Misconfigured, "the user's pair is wrong"),
+        ("wrong_sender", Misconfigured, "the sender's pair is wrong"),
+        ("sender_not_authorised", Misconfigured, "has not authorised the sender id"),
+    ],
+)
+def test_a_refused_sign_in_names_the_pair(
+    connected: Installation, erp: Intacct, kind: str, error: type[Exception], says: str
+) -> None:
+    erp.control("misbehave", kind=kind, function="getAPISession", times=5)
+    with pytest.raises(error, match=says):
+        connected.hub.sync(KEY)
+    erp.well()
+    assert connected.last_run(KEY).state == "failed"
+    assert connected.hub.sync(KEY).verdict == "equal"
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("acknowledged", Misconfigured),
+        ("login_page", Misconfigured),
+        ("too_many_requests", RateLimited),
+        ("unavailable", Transient),
+        ("bad_gateway", Transient),
+        ("try_again", Transient),
+        ("no_result", Transient),
+        ("malformed", Rejected),
+        ("truncated", Transient),
+        ("doctype", Rejected),
+        ("short_page", Rejected),
+        ("result_failure", Rejected),
+        ("result_two_errors", Rejected),
+    ],
+)
+def test_an_answer_that_is_none_publishes_nothing(
+    connected: Installation, erp: Intacct, kind: str, error: type[Exception]
+) -> None:
+    before = connected.visible(KEY)
+    erp.control("misbehave", kind=kind, function="query", object="ARINVOICE", times=9)
+    with pytest.raises(error) as raised:
+        connected.hub.sync(KEY)
+    erp.well()
+    assert KEY in str(raised.value)
+    assert connected.visible(KEY) == before
+    assert connected.hub.sync(KEY).verdict == "equal"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("manual_journal", "no customer"), ("wrong_sign", "customer C-")]
+)
+def test_books_that_differ_are_held_and_explained(
+    connected: Installation, erp: Intacct, name: str, reason: str
+) -> None:
+    (did,) = [fault["did"] for fault in erp.control("faults", name=name)["faults"] if fault["name"] == name]
+    result = connected.hub.sync(KEY, sweep=True)
+    erp.well()
+    assert result.state == "held"
+    assert abs(result.differences[0].difference) == abs(Decimal(did[0]["company_amount"]))
+    assert any(reason in line for line in result.explanation), result.explanation
+    assert connected.hub.sync(KEY, sweep=True).verdict == "equal"
+
+
+@pytest.mark.parametrize(
+    "name", ["row_hidden", "entity_hidden", "receipt_hidden", "line_hidden", "master_hidden"]
+)
+def test_rows_that_are_hidden_take_nothing_away(connected: Installation, erp: Intacct, name: str) -> None:
+    erp.control("faults", name=name)
+    result = connected.hub.sync(KEY, sweep=True)
+    erp.well()
+    assert result.state == "published"
+    assert connected.hub.sync(KEY, sweep=True).verdict == "equal"
+    assert owed(connected) == journal(erp)
+
+
+def test_the_command_line_adds_tests_and_shows_it_without_a_secret(
+    installation: Installation, erp: Intacct
+) -> None:
+    told = erp.told
+    command = [
+        *("connectors", "add", "sage_intacct", "by-hand", "--tenant", "globex", "--user", told["user"]),
+        *("--sender-id", told["sender_id"], "--company-id", told["company_id"], "--base-url", told["url"]),
+        *("--endpoint-host", "127.0.0.1", "--entities", "N-100,E-200", "--password-stdin"),
+    ]
+    process = installation.started(*command, stdin=subprocess.PIPE)
+    _, complaint = process.communicate(f"{told['password']}\n{told['sender_password']}\n", timeout=60)
+    assert process.returncode == 0, complaint
+    code, out, _ = installation.command("connectors", "test", "by-hand")
+    assert code == 0, out
+    assert "2 entities are shown" in out
+    code, out, _ = installation.command("connectors", "show", "by-hand", "--json")
+    assert json.loads(out)["credential"]["sender"] == told["sender_id"]
+    assert told["password"] not in out
+    assert told["sender_password"] not in out
+    code, _, err = installation.command(
+        "connectors", "credential", "by-hand", "--user", "x", "--password-stdin"
+    )
+    assert (code != 0, "sender" in err) == (True, True)
+    assert installation.command("connectors", "remove", "by-hand", "--yes")[0] == 0
+
+
+def test_another_company_needs_another_credential(connected: Installation, erp: Intacct) -> None:
+    connected.change(KEY, company_id="other")
+    with pytest.raises(Misconfigured, match="company other"):
+        connected.hub.sync(KEY)
+    connected.change(KEY, company_id=erp.told["company_id"])
+
+
+def test_secrets_are_in_no_log_and_no_error(
+    connected: Installation,
+    erp: Intacct,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    told = erp.told
+    shown: list[str] = []
+
+    def fails(act: Callable[[], object]) -> None:
+        with pytest.raises((Misconfigured, Transient, Rejected)) as raised:
+            act()
+        shown.append(str(raised.getrepr(showlocals=False)))
+
+    connected.hub.sync(KEY)
+    for kind in ("wrong_login", "wrong_sender"):
+        erp.control("misbehave", kind=kind, function="getAPISession", times=5)
+        fails(lambda: connected.hub.sync(KEY))
+        erp.well()
+    for kind in ("malformed", "session_expired"):
+        erp.control("misbehave", kind=kind, function="query", times=9)
+        fails(lambda: connected.hub.sync(KEY))
+        erp.well()
+    pair = NewCredential(told["user"], Secret("canary-4711"), told["sender_id"], Secret("canary-4712"))
+    connected.hub.replace_credential(KEY, pair)
+    fails(lambda: connected.hub.sync(KEY))
+    right = NewCredential(
+        told["user"], Secret(told["password"]), told["sender_id"], Secret(told["sender_password"])
+    )
+    connected.hub.replace_credential(KEY, right)
+    assert connected.hub.sync(KEY).verdict == "equal"
+    text = "\n".join([*shown, caplog.text, *capfd.readouterr()])
+    assert len(shown) == 5
+    for secret in (told["password"], told["sender_password"], "canary-4711", "canary-4712", "<sessionid>"):
+        assert secret not in text
