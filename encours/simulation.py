@@ -22,7 +22,6 @@ from encours.settings import SANDBOX
 from identity.secret import Secret
 from receivables.errors import Misconfigured, Transient
 
-TENANTS = ("acme", "nippon")  # the ones that a connector is made for
 FIRST_PORT = 18100
 LAST_PORT = 65535
 PORTS = 4  # one for each SAP system, two for Intacct
@@ -42,8 +41,7 @@ class Simulation:
         make_folder(self.folder, 0o700)
         kept = self._kept()
         options = ["--home", str(self.folder), "--port", str(kept["port"]), "--today", str(kept["today"])]
-        named = [part for tenant in TENANTS for part in ("--tenant", tenant)]
-        command = [sys.executable, "-m", "sandbox", "start", *options, *named]
+        command = [sys.executable, "-m", "sandbox", "start", *options]
         process = processes.start("sandbox", command, env=environment, piped=True)
         write_private(self._home / SANDBOX, f"ENCOURS_PRIVATE_NETWORKS={LOOPBACK}/32\n")
         if process.stdout is None:

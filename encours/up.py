@@ -133,7 +133,7 @@ class _Service:
         (self._home / "up.json").unlink(missing_ok=True)
 
     def _connect(self, environment: dict[str, str]) -> list[str]:
-        _say("Sandbox: starting two simulated ERPs.")
+        _say("Sandbox: starting three simulated ERPs.")
         tenants = self._simulation.start(self._processes, environment)
         with Hub(Settings()) as hub:
             return connect(hub, tenants)

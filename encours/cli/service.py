@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 Sandbox = Annotated[
-    bool, typer.Option("--sandbox", help="Also start two simulated ERPs and connect them, to look around.")
+    bool, typer.Option("--sandbox", help="Also start three simulated ERPs and connect them, to look around.")
 ]
 Port = Annotated[int, typer.Option(help="Port of the web page; a free one is taken when it is busy.")]
 
