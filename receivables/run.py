@@ -272,11 +272,12 @@ class Run:
             raise Conflict(f"{who}: rows were set aside. See: encours rejects list")
 
     def _grade(self) -> str:
-        if not self._compared:
-            return "none"
-        return min(
-            line.grade for line in self._compared
-        )  # aggregate sorts before ledger: the weaker one counts
+        """The weakest grade of the whole accounts in company currency, which every publication stands on.
+
+        What is compared beside them, in document currency or by customer, proves more and never less.
+        """
+        grades = [t.grade for t in self._compared or () if t.basis == "company" and t.customer is None]
+        return min(grades, default="none")  # aggregate sorts before ledger
 
     def _leave(
         self,

@@ -176,6 +176,17 @@ def test_the_weaker_grade_counts(office: Any, make: Any) -> None:
         assert run.publish().grade == "aggregate"
 
 
+def test_what_is_compared_beside_the_company_currency_does_not_weaken_it(office: Any, make: Any) -> None:
+    with office.run() as run:
+        make.stage(run, make.item())
+        totals = [
+            make.total("1010", "12100000", "600.00"),
+            make.total("1010", "12100000", "600.00", basis="document", grade="aggregate"),
+        ]
+        assert {line.status for line in run.tie_out(totals, {})} == {"equal"}
+        assert run.publish().grade == "ledger"
+
+
 def test_doubled_totals_are_refused(office: Any, make: Any) -> None:
     with office.run() as run:
         make.stage(run, make.item())
