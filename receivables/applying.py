@@ -9,7 +9,7 @@ Leaves alone what an ERP states as facts: rows that carry their rest.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -58,9 +58,18 @@ class Change(NamedTuple):
 
 
 class Applying:
-    """The allocations of one run, on the run's connection; `apply` does it all in one transaction."""
+    """The allocations of one run, on the run's connection; to `apply` again replaces what it gave before.
 
-    def __init__(self, connection: psycopg.Connection[Any], scope: Mapping[str, Any]) -> None:
+    `analyze` tells the database's planner what is staged by now.
+    """
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        scope: Mapping[str, Any],
+        analyze: Callable[[], None],
+    ) -> None:
+        self._analyze = analyze
         self._connection = connection
         self._scope = scope
         self._place = WORKED_OUT
@@ -71,15 +80,24 @@ class Applying:
         """Stages allocations, open amounts and withdrawals; sentences about what could not be applied."""
         self._place, self._named, self._notes = WORKED_OUT, [], []
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            set_tenant(cursor, self._scope["tenant_id"])
             cursor.execute(SQL["forget_allocations"], self._scope)
             cursor.execute(SQL["forget_withdrawals"], self._scope)
-            (any_lines,) = cursor.execute(SQL["any_lines"], self._scope).fetchone() or (False,)
-            if any_lines:
-                self._stage(cursor, self._of_clearings())
-                self._stage(cursor, self._of_payments(cursor))
-                self._withdraw(cursor)
+        (any_lines,) = self._connection.execute(SQL["any_lines"], self._scope).fetchone() or (False,)
+        if any_lines:
+            self._step(self._work_out)
+            if self._place != WORKED_OUT:
+                self._analyze()
+            self._step(self._withdraw)
         return self._notes[:NOTES]
+
+    def _step(self, step: Callable[[psycopg.Cursor[Any]], None]) -> None:
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            set_tenant(cursor, self._scope["tenant_id"])
+            step(cursor)
+
+    def _work_out(self, cursor: psycopg.Cursor[Any]) -> None:
+        self._stage(cursor, self._of_clearings())
+        self._stage(cursor, self._of_payments(cursor))
 
     def _of_clearings(self) -> Iterator[Allocation]:
         for _, rows in groupby(self._rows("clearings"), key=lambda row: (row[0], row[12])):

@@ -86,7 +86,7 @@ class Run:
             "adapter": opened.adapter,
         }
         self._staging = Staging(connection, self._scope)
-        self._applying = Applying(connection, self._scope)
+        self._applying = Applying(connection, self._scope, self._staging.analyze)
         self._books = Books(connection, self._scope)
         self._compared: list[TieOut] | None = None
 
@@ -177,7 +177,6 @@ class Run:
         tie_out.refuse_doubled(totals)
         self._staging.settle()
         notes = self._applying.apply()
-        self._staging.analyze()
         found = broken(self._connection, self._scope)
         self.broken = [one.sentence for one in found if one.holds]
         self.notes = [*notes, *(one.sentence for one in found if not one.holds)]

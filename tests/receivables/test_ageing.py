@@ -22,7 +22,7 @@ from receivables.records import Customer, Receipt
 
 TODAY = date(2026, 11, 24)
 PARIS = ZoneInfo("Europe/Paris")
-EACH = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+EACH = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 def view(day: date = TODAY, *, connector_id: int = 1, zone: str = "UTC") -> View:
