@@ -42,7 +42,8 @@ summed as (
     select number, entity, fiscal_year, instalment, account, sum(amount) as amount, sum(company_amount) as company_amount
     from moved group by number, entity, fiscal_year, instalment, account),
 gap as (
-    select i.*, i.original + coalesce(s.amount, 0) as expected, count(*) over () as gaps,
+    select i.*, i.original + coalesce(s.amount, 0) as expected,
+           i.company_original + coalesce(s.company_amount, 0) as company_expected, count(*) over () as gaps,
            i.carries = 'whole' and (i.cleared_on is null or i.clearing_document is not null) as holds
     from item i
     left join summed s
@@ -51,8 +52,9 @@ gap as (
     where i.open <> i.original + coalesce(s.amount, 0)
        or i.company_open <> i.company_original + coalesce(s.company_amount, 0))
 select holds,
-       'Item ' || number || '/' || fiscal_year || '/' || instalment || ' of ' || entity || ', customer ' || customer
-       || ': open is ' || open || ' ' || currency || ', its allocations leave ' || expected || ' (one of ' || gaps
+       'Item ' || concat_ws('/', number, nullif(fiscal_year, ''), instalment) || ' of ' || entity || ', customer '
+       || customer || ': open is ' || open || ' ' || currency || ', its allocations leave ' || expected
+       || '; in company currency ' || company_open || ' and ' || company_expected || ' (one of ' || gaps
        || ' such items).'
 from gap order by holds desc, entity, number, fiscal_year, instalment limit 5;
 
@@ -110,7 +112,7 @@ changed as materialized (
     select number, entity, fiscal_year, sum(amount) as amount
     from change group by number, entity, fiscal_year having sum(amount) <> 0)
 select true,
-       'Document ' || d.number || '/' || d.fiscal_year || ' of ' || d.entity || ' is of ' || d.total_incl || ' '
+       'Document ' || concat_ws('/', d.number, nullif(d.fiscal_year, '')) || ' of ' || d.entity || ' is of ' || d.total_incl || ' '
        || d.currency || ', its instalments sum to ' || d.total_incl + changed.amount || '.'
 from changed
 join receivables.document d
@@ -124,7 +126,7 @@ order by d.entity, d.number limit 5;
 -- name: credit_notes
 -- Credit notes of this run that add to the balance; one that takes another back does.
 select false,
-       'Credit note ' || d.number || '/' || d.fiscal_year || ' of ' || d.entity || ', customer ' || d.customer
+       'Credit note ' || concat_ws('/', d.number, nullif(d.fiscal_year, '')) || ' of ' || d.entity || ', customer ' || d.customer
        || ', adds ' || sum(i.original) || ' ' || d.currency || ' to the balance.'
 from receivables.staged_document d
 join receivables.staged_open_item i
@@ -137,7 +139,8 @@ order by d.entity, d.number limit 5;
 -- name: rates
 -- Items of this run whose company amount is more than one unit away from the amount at the document's rate.
 select false,
-       'Item ' || i.number || '/' || i.fiscal_year || '/' || i.instalment || ' of ' || i.entity || ': ' || i.original
+       'Item ' || concat_ws('/', i.number, nullif(i.fiscal_year, ''), i.instalment) || ' of ' || i.entity || ': '
+       || i.original
        || ' ' || i.currency || ' at ' || d.rate || ' is not ' || i.company_original || ' ' || i.company_currency || '.'
 from receivables.staged_document d
 join receivables.staged_open_item i

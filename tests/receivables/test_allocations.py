@@ -261,8 +261,8 @@ def test_facts_of_the_erp_are_left_as_they_are(office: Any, make: Any) -> None:
 # -- invariants ---------------------------------------------------------------------------------------------------
 
 GAP = (
-    "Item 501/2026/1 of 1010, customer 10100001: open is {} EUR, its allocations leave 400.00 "
-    "(one of 1 such items)."
+    "Item 501/2026/1 of 1010, customer 10100001: open is {0} EUR, its allocations leave 400.00; "
+    "in company currency {0} and 400.00 (one of 1 such items)."
 )
 
 
