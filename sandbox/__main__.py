@@ -62,8 +62,14 @@ def post(
     *,
     url: Annotated[str, typer.Option(help="The tenant's address, as printed by start.")],
     invoices: int = 0,
+    instalments: int = 0,
+    undated: int = 0,
     credit_memos: int = 0,
     payments: int = 0,
+    discounts: int = 0,
+    exchange_payments: int = 0,
+    payments_on_account: int = 0,
+    partial_reversals: int = 0,
     partials: int = 0,
     residuals: int = 0,
     reversals: int = 0,
@@ -89,10 +95,14 @@ def post(
     company_code: Annotated[str | None, typer.Option(help="SAP; default: drawn.")] = None,
     entity: Annotated[str | None, typer.Option(help="Intacct; default: drawn.")] = None,
     on: Annotated[str | None, typer.Option(help="Day of posting, 2026-11-24; default today.")] = None,
+    entered: Annotated[str | None, typer.Option(help="SAP: day of entry, if before today.")] = None,
 ) -> None:
     """Post business into a running world and print what was posted, as JSON."""
     wish: dict[str, int | str] = {
-        "invoices": invoices, "credit_memos": credit_memos, "payments": payments, "partials": partials,
+        "invoices": invoices, "instalments": instalments, "undated": undated, "discounts": discounts,
+        "exchange_payments": exchange_payments, "payments_on_account": payments_on_account,
+        "partial_reversals": partial_reversals,
+        "credit_memos": credit_memos, "payments": payments, "partials": partials,
         "residuals": residuals, "reversals": reversals, "down_payments": down_payments, "resets": resets,
         "due_dates": due_dates, "dunnings": dunnings, "blocked_partners": blocked_partners,
         "new_customers": new_customers, "renamed_partners": renamed_partners,
@@ -101,6 +111,7 @@ def post(
         "group_payments": group_payments, "payment_reversals": payment_reversals, "reissues": reissues,
         "drafts": drafts, "released_drafts": released_drafts, "renamed_customers": renamed_customers,
         "company_code": company_code or "", "entity": entity or "", "on": on or "",
+        "entered": entered or "",
     }  # fmt: skip
     wish = {name: value for name, value in wish.items() if value}
     with requests.Session() as session:

@@ -133,6 +133,7 @@ class Document:
     is_reversed: bool = False
     reverses: Document | None = None
     reversal_reason: str = ""
+    undated: bool = False  # neither its day of entry nor one of change is shown
     items: list[Item] = field(default_factory=list)
 
     @property

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any
 
 from sandbox import business, receipts
-from sandbox.books import Books, Company, Document, Item
+from sandbox.books import Books, Company, Document, Item, money
 from sandbox.business import When
 from sandbox.clock import Clock
 from sandbox.history import History
@@ -47,12 +48,13 @@ class Clerk:
         """Post what a request asks for and list the documents.
 
         `wish` holds numbers by kind (ACTIONS), `settle` (lists of item keys, each cleared by one receipt),
-        `number` for that receipt, `company_code` and `on` (day of posting, default today).
+        `number` for that receipt, `company_code`, `on` (day of posting, default today) and `entered` (day of
+        entry, default today: an earlier one is what was entered then and committed only now).
 
         Raises:
-            ValueError: an unknown kind, or nothing fits.
+            ValueError: an unknown kind, nothing fits, or a day of entry after today.
         """
-        unknown = set(wish) - set(ACTIONS) - {"company_code", "on", "settle", "number"}
+        unknown = set(wish) - set(ACTIONS) - {"company_code", "on", "entered", "settle", "number"}
         if unknown:
             raise ValueError(f"cannot post {', '.join(sorted(unknown))}: choose from {', '.join(ACTIONS)}")
         self.requests += 1
@@ -60,7 +62,10 @@ class Clerk:
         day = date.fromisoformat(wish["on"]) if "on" in wish else self.books.today
         if day > self.books.today:
             self.begin(day)
-        when = When(day, self.books.today)
+        entered = date.fromisoformat(wish.get("entered", self.books.today.isoformat()))
+        if entered > self.books.today:
+            raise ValueError(f"nothing can be entered on {entered}: today is {self.books.today}")
+        when = When(day, entered)
         desk = Desk(self.books, Random(f"{self.seed} {self.requests}"), when, wish.get("company_code"))
         done = [
             _named("settled", desk.settle(keys, wish.get("number", ""))) for keys in wish.get("settle", [])
@@ -137,6 +142,17 @@ class Desk:
         """Post an invoice."""
         return self._history.bill(self.company(), self.when)[0].document
 
+    def instalments(self) -> Document:
+        """Post an invoice in three instalments."""
+        return self._history.bill(self.company(), self.when, instalments=3)[0].document
+
+    def undated(self) -> Document:
+        """Post an invoice that carries neither a day of entry nor one of change, as migrated ones may [K]."""
+        document = self.invoice()
+        document.undated = True
+        self.books.version += 1
+        return document
+
     def credit_memo(self) -> Document:
         """Credit a tenth of an open invoice, naming it."""
         item = self.open_invoice(minimum_parts=10)
@@ -148,6 +164,58 @@ class Desk:
     def payment(self) -> Document:
         """Pay an open invoice in full."""
         return receipts.payment(self.books, [self.open_invoice()], self.when)
+
+    def discount(self) -> Document:
+        """Pay an open invoice less its cash discount, which the vendor keeps on the cleared item."""
+        wanted = [item for item in self._candidates(100) if item.discount_1_percent]
+        if not wanted:
+            raise ValueError("no open invoice has terms with a discount")
+        return receipts.payment(self.books, [self.rng.choice(wanted)], self.when, with_discount=True)
+
+    def exchange_payment(self) -> Document:
+        """Pay an open invoice in a foreign currency whose rate has moved: the difference is realised."""
+        wanted = [item for item in self._candidates(1) if self._rate_moved(item)]
+        if not wanted:
+            raise ValueError("no open invoice is in a currency whose rate has moved")
+        return receipts.payment(self.books, [self.rng.choice(wanted)], self.when)
+
+    def _rate_moved(self, item: Item) -> bool:
+        head = item.document
+        worth = business.exchange_rate(head.currency, head.company, self.when.posting) * item.amount
+        return money(worth, head.company.currency) != item.company_amount
+
+    def payment_on_account(self) -> Document:
+        """Receive money that names no invoice."""
+        gross, currency = self._history.draw_amount(company := self.company())
+        account = self._history.account(company)
+        return receipts.payment_on_account(self.books, account, self.when, gross, currency)
+
+    def payment_reversal(self) -> Document:
+        """Reset the clearing of a receipt and reverse it: what it paid is open again, receipts are not."""
+        wanted = [
+            item
+            for item in self._cleared_receipts()
+            if all(other.clearing in (None, item.clearing) for other in item.document.customer_items)
+        ]
+        if not wanted:
+            raise ValueError("no receipt can be reversed: what they left open was cleared since")
+        item = self.rng.choice(wanted)
+        if item.clearing is not None:
+            self.books.reset_clearing(item.clearing, self.when.entered)
+        return business.reversal(self.books, item.document, self.when)
+
+    def partial_reversal(self) -> Document:
+        """Reverse a partial payment: the invoice that it names is open as a whole again."""
+        company = self.company()
+        wanted = [
+            item
+            for item in self.books.open_items(company)
+            if item.follow_on == "Z" and all(other.is_open for other in item.document.customer_items)
+            and not self.books.customers[item.customer].blocked
+        ]  # fmt: skip
+        if not wanted:
+            raise ValueError(f"company code {company.code} has no open partial payment")
+        return business.reversal(self.books, self.rng.choice(wanted).document, self.when)
 
     def partial(self) -> Document:
         """Pay four tenths of an open invoice."""
@@ -166,6 +234,20 @@ class Desk:
             raise ValueError("no invoice can be reversed")
         return business.reversal(self.books, self.rng.choice(wanted).document, self.when)
 
+    def reissue(self) -> Document:
+        """Reverse an invoice and post it again: SAP never uses a document's number twice."""
+        wrong = self.reversal().reverses
+        if wrong is None:
+            raise ValueError("no invoice can be reversed")
+        item = wrong.customer_items[0]
+        account = self.books.customers[item.branch or item.customer].accounts[wrong.company.code]
+        gross = sum((each.amount for each in wrong.customer_items), Decimal(0))
+        billing = self._history.billing_number() if wrong.kind == "RV" else ""
+        return business.invoice(
+            self.books, account, self.when, gross, wrong.currency, kind=wrong.kind, billing_document=billing,
+            instalments=len(wrong.customer_items), text=item.text,
+        )  # fmt: skip
+
     def down_payment(self) -> Document:
         """Receive a down payment."""
         gross, currency = self._history.draw_amount(company := self.company())
@@ -173,22 +255,28 @@ class Desk:
 
     def reset(self) -> Document:
         """Reset the clearing of a receipt: what it cleared is open again."""
+        item = self.rng.choice(self._cleared_receipts())
+        if item.clearing is not None:
+            self.books.reset_clearing(item.clearing, self.when.entered)
+        return item.document
+
+    def _cleared_receipts(self) -> list[Item]:
+        """Give the items of receipts that were cleared by their own document and can be opened again."""
         company = self.company()
-        receipts = [
+        found = [
             item
             for item in self.books.items
             if item.document.company is company
             and item.document.kind == "DZ"
             and item.clearing is not None
             and item.clearing.document == item.document.number
+            and not item.document.is_reversal
+            and not item.document.is_reversed
             and not (item.customer and self.books.customers[item.customer].blocked)
         ]
-        if not receipts:
+        if not found:
             raise ValueError(f"company code {company.code} has no clearing to reset")
-        item = self.rng.choice(receipts)
-        if item.clearing is not None:
-            self.books.reset_clearing(item.clearing, self.when.entered)
-        return item.document
+        return found
 
     def due_date(self) -> Document:
         """Move the due date of an open invoice by 30 days."""
@@ -229,11 +317,19 @@ class Desk:
 
 ACTIONS: dict[str, Callable[[Desk], Document]] = {
     "invoices": Desk.invoice,
+    "instalments": Desk.instalments,
+    "undated": Desk.undated,
     "credit_memos": Desk.credit_memo,
     "payments": Desk.payment,
+    "discounts": Desk.discount,
+    "exchange_payments": Desk.exchange_payment,
+    "payments_on_account": Desk.payment_on_account,
+    "payment_reversals": Desk.payment_reversal,
+    "partial_reversals": Desk.partial_reversal,
     "partials": Desk.partial,
     "residuals": Desk.residual,
     "reversals": Desk.reversal,
+    "reissues": Desk.reissue,
     "down_payments": Desk.down_payment,
     "resets": Desk.reset,
     "due_dates": Desk.due_date,

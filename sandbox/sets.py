@@ -152,9 +152,11 @@ ITEM: dict[str, str | Column] = {
     "CashDiscountAmount": _amount_or_zero("discount", DOCUMENT_CURRENCY),
     "BalanceTransactionCurrency": DOCUMENT_CURRENCY,
     "AmountInBalanceTransacCrcy": "amount",
-    "AccountingDocumentCreationDate": "document.entered",
+    "AccountingDocumentCreationDate": lambda item: None if item.document.undated else item.document.entered,
     "CreationTime": "document.entered_time",
-    "LastChangeDate": lambda item: item.document.changed or item.document.entered,
+    "LastChangeDate": lambda item: (
+        item.document.changed or (None if item.document.undated else item.document.entered)
+    ),
     "ExchangeRateDate": "document.posting_date",
     "TransactionCode": "document.transaction",
     "IntercompanyTransaction": _always(""),

@@ -16,7 +16,8 @@ LINES = "API_GLACCOUNTLINEITEM/GLAccountLineItem"
 CUBE = "API_OPLACCTGDOCITEMCUBE_SRV/A_OperationalAcctgDocItemCube"
 KINDS = [
     "invoices", "credit_memos", "payments", "partials", "residuals", "reversals", "down_payments", "resets",
-    "due_dates", "dunnings", "new_customers", "renamed_partners",
+    "due_dates", "dunnings", "new_customers", "renamed_partners", "instalments", "undated", "discounts",
+    "exchange_payments", "payments_on_account", "payment_reversals", "reissues",
 ]  # fmt: skip
 
 
@@ -85,6 +86,8 @@ def test_the_books_stay_right(acme: Erp, day: str, kind: str) -> None:
         ("resets", set()),
         ("due_dates", {"changed"}),
         ("dunnings", set()),
+        ("undated", set()),
+        ("payment_reversals", {"created", "cleared", "changed"}),
     ],
 )
 def test_a_delta_finds_what_the_vendor_would_show(acme: Erp, day: str, kind: str, moves: set[str]) -> None:
@@ -105,6 +108,54 @@ def test_a_partial_payment_leaves_both_open(acme: Erp, day: str) -> None:
     assert not invoice["IsCleared"]
     assert invoice["Customer"] == part["Customer"]
     assert 0 < -Decimal(part["AmountInTransactionCurrency"]) < Decimal(invoice["AmountInTransactionCurrency"])
+
+
+def test_a_reversed_partial_payment_leaves_its_invoice_whole(acme: Erp, day: str) -> None:
+    acme.control("post", {"partials": 1, "on": day})
+    before = paid_in_part(acme, day)
+    acme.control("post", {"partial_reversals": 1, "on": day})
+    after = paid_in_part(acme, day)
+    assert after < before
+    assert len(before - after) == 1
+    assert open_sum(acme) == ledger_sum(acme)
+
+
+def paid_in_part(erp: Erp, day: str) -> set[tuple[str, ...]]:
+    """Keys of the items of which less is open than they were posted with."""
+    items = erp.control("evening", day=day)["items"]
+    return {tuple(item["key"]) for item in items if item["open"] != item["original"]}
+
+
+def test_a_reversed_receipt_opens_what_it_paid_and_is_cleared_by_its_reversal(acme: Erp, day: str) -> None:
+    (posted,) = acme.control("post", {"payment_reversals": 1, "on": day})["posted"]
+    rows = since(acme, "ClearingCreationDate", day)
+    both = {row["AccountingDocument"] for row in rows}
+    assert both == {posted["document"], next(r["ReverseDocument"] for r in rows if r["IsReversal"])}
+    assert {row["ClearingAccountingDocument"] for row in rows} == {posted["document"]}
+    assert sum(Decimal(row["AmountInCompanyCodeCurrency"]) for row in rows) == 0
+
+
+def test_a_discount_is_kept_on_the_cleared_item(acme: Erp, day: str) -> None:
+    (posted,) = acme.control("post", {"discounts": 1, "on": day})["posted"]
+    (invoice,) = [
+        row
+        for row in since(acme, "ClearingCreationDate", day)
+        if row["AccountingDocument"] != posted["document"]
+    ]
+    granted = Decimal(invoice["CashDiscountAmount"])
+    percent = Decimal(invoice["CashDiscount1Percent"])
+    assert 0 < granted == round(Decimal(invoice["AmountInTransactionCurrency"]) * percent / 100, 2)
+
+
+def test_what_was_entered_before_and_committed_late_carries_the_day_of_entry(acme: Erp, day: str) -> None:
+    before = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+    acme.control("day", {"day": day})
+    (posted,) = acme.control("post", {"invoices": 1, "entered": before})["posted"]
+    found = since(acme, "AccountingDocumentCreationDate", before)
+    assert posted["document"] in {row["AccountingDocument"] for row in found}
+    assert posted["document"] not in {
+        row["AccountingDocument"] for row in since(acme, "AccountingDocumentCreationDate", day)
+    }
 
 
 def test_a_residual_item_replaces_a_cleared_invoice(acme: Erp, day: str) -> None:
@@ -177,6 +228,7 @@ def test_the_next_day_of_the_worked_example(start: Start) -> None:
         {"settle": [[["1010", "2026", "1", "1"]]]},
         {"invoices": 1, "on": "2026-02-30"},
         {"invoices": "many"},
+        {"invoices": 1, "entered": "2999-01-01"},
         ["invoices"],
     ],
 )
