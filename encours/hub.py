@@ -6,11 +6,12 @@ It is the only translator: identity's errors leave it as the hub's own, with the
 from __future__ import annotations
 
 import getpass
+import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -41,7 +42,7 @@ from identity.ports import Sign
 from identity.secret import Secret
 from identity.signing import OriginAuth
 from receivables.errors import HubError, Misconfigured, Transient
-from receivables.store import Ageing, By, RejectRow, Statement, Store
+from receivables.store import Ageing, By, RejectRow, Statement, Store, utc_now
 
 DAY = 24 * 60
 PATIENCE = 3  # seconds for a connection to our own database
@@ -68,13 +69,21 @@ class Signed:
 
 
 class Hub:
-    """One installation, wired from its settings."""
+    """One installation, wired from its settings; `clock` gives aware moments, `sleep` pauses."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.settings = settings
+        self.clock = clock
         self.registry = Registry(self.app)
-        self.store = Store(self.app)
-        self.authority = Authority(self._identity, LocalKms(settings.key_file), _now)
+        self.store = Store(self.app, clock)
+        self.authority = Authority(self._identity, LocalKms(settings.key_file), clock)
+        self._sleep = sleep
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -144,7 +153,7 @@ class Hub:
 
     def overview(self) -> list[ConnectorStatus]:
         """Every connector as the console and `encours status` show it, what needs a look first."""
-        return standing.overview(self.registry.connectors(), self.store, _now())
+        return standing.overview(self.registry.connectors(), self.store, self.clock())
 
     def tie_out(self, key: str, run: int | None = None) -> TieOutReport:
         """The comparison of this run, or of the latest compared one; Misconfigured if there is none."""
@@ -154,13 +163,13 @@ class Hub:
         self, key: str | None = None, *, as_of: date | None = None, by: By = "customer"
     ) -> list[Ageing]:
         """What was owed at the end of a day, of one connector or of all; see reports.ageing."""
-        return reports.ageing(self._chosen(key), self.store, as_of, by, _now())
+        return reports.ageing(self._chosen(key), self.store, as_of, by, self.clock())
 
     def statement(
         self, customer: str, *, as_of: date | None = None, connector: str | None = None
     ) -> list[Statement]:
         """What one customer owed at the end of a day; see reports.statement."""
-        return reports.statement(self._chosen(connector), self.store, customer, as_of, _now())
+        return reports.statement(self._chosen(connector), self.store, customer, as_of, self.clock())
 
     def rejects(self, key: str | None = None) -> list[RejectRow]:
         """Open rejects of one connector or of all, newest first."""
@@ -207,7 +216,7 @@ class Hub:
                 credential_id = self.authority.credentials.create(
                     owner.tenant_id, _material(_system(system), checked, credential), label=key, by=person()
                 )
-        now = _now()
+        now = self.clock()
         try:
             return self.registry.add(
                 Connector(
@@ -322,7 +331,7 @@ class Hub:
         lent = partial(
             Access,
             settings=settings,
-            now=_now(),
+            now=self.clock(),
             zone=ZoneInfo(str(getattr(settings, "zone", connector.zone))),
             connector=connector.key,
         )
@@ -356,6 +365,7 @@ class Hub:
             client_certificate=getattr(settings, "client_certificate", None),
             proxy=getattr(settings, "proxy", None),
             attempts=attempts,
+            sleep=self._sleep,
         )
 
     @contextmanager
@@ -451,7 +461,3 @@ def _system(name: str) -> System:
     if name not in SYSTEMS:
         raise Misconfigured(f"There is no system {name!r}. Known: {', '.join(SYSTEMS)}.")
     return SYSTEMS[name]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
