@@ -48,13 +48,14 @@ class Clerk:
         """Post what a request asks for and list the documents.
 
         `wish` holds numbers by kind (ACTIONS), `settle` (lists of item keys, each cleared by one receipt),
-        `number` for that receipt, `company_code`, `on` (day of posting, default today) and `entered` (day of
-        entry, default today: an earlier one is what was entered then and committed only now).
+        `number` for that receipt, `company_code`, `currency` of invoices, `on` (day of posting, default
+        today) and `entered` (day of entry, default today: an earlier one is what was entered then and
+        committed only now).
 
         Raises:
             ValueError: an unknown kind, nothing fits, or a day of entry after today.
         """
-        unknown = set(wish) - set(ACTIONS) - {"company_code", "on", "entered", "settle", "number"}
+        unknown = set(wish) - set(ACTIONS) - {"company_code", "currency", "on", "entered", "settle", "number"}
         if unknown:
             raise ValueError(f"cannot post {', '.join(sorted(unknown))}: choose from {', '.join(ACTIONS)}")
         self.requests += 1
@@ -66,7 +67,13 @@ class Clerk:
         if entered > self.books.today:
             raise ValueError(f"nothing can be entered on {entered}: today is {self.books.today}")
         when = When(day, entered)
-        desk = Desk(self.books, Random(f"{self.seed} {self.requests}"), when, wish.get("company_code"))
+        desk = Desk(
+            self.books,
+            Random(f"{self.seed} {self.requests}"),
+            when,
+            wish.get("company_code"),
+            wish.get("currency", ""),
+        )
         done = [
             _named("settled", desk.settle(keys, wish.get("number", ""))) for keys in wish.get("settle", [])
         ]
@@ -95,8 +102,11 @@ class Desk:
     rng: Random
     when: When
     company_code: str | None
+    currency: str = ""
 
     def __post_init__(self) -> None:
+        if self.currency and self.currency not in business.EURO_VALUE:
+            raise ValueError(f"no currency {self.currency}")
         if self.company_code is not None and self.company_code not in self.books.companies:
             raise ValueError(f"no company code {self.company_code}")
         self._history = History(self.books, str(self.rng.random()))
@@ -140,7 +150,7 @@ class Desk:
 
     def invoice(self) -> Document:
         """Post an invoice."""
-        return self._history.bill(self.company(), self.when)[0].document
+        return self._history.bill(self.company(), self.when, currency=self.currency)[0].document
 
     def instalments(self) -> Document:
         """Post an invoice in three instalments."""

@@ -86,10 +86,10 @@ class History:
         """Draw a customer's account in the company code."""
         return self.rng.choice(self._accounts[company.code])
 
-    def draw_amount(self, company: Company) -> tuple[Decimal, str]:
-        """Draw a gross amount, many small and few large, and its currency."""
+    def draw_amount(self, company: Company, currency: str = "") -> tuple[Decimal, str]:
+        """Draw a gross amount, many small and few large, and its currency where none is given."""
         names, weights = CURRENCIES[company.currency]
-        currency = self.rng.choices(names, weights)[0]
+        currency = currency or self.rng.choices(names, weights)[0]
         euros = Decimal(str(round(min(40 + self.rng.expovariate(1 / 1800), 90000), 2)))
         return money(euros * EUROS_TO[currency], currency), currency
 
@@ -102,10 +102,10 @@ class History:
         """Leave out billing numbers, so that documents posted later have new ones."""
         self._billing += numbers
 
-    def bill(self, company: Company, when: When, instalments: int = 1) -> list[Item]:
+    def bill(self, company: Company, when: When, instalments: int = 1, currency: str = "") -> list[Item]:
         """Post one invoice of the usual mix and give its customer items."""
         kind = "RV" if self.rng.random() < 0.85 else "DR"
-        gross, currency = self.draw_amount(company)
+        gross, currency = self.draw_amount(company, currency)
         billing = self.billing_number() if kind == "RV" else ""
         document = invoice(
             self.books, self.account(company), when, gross, currency, kind=kind,

@@ -25,7 +25,11 @@ LOGIN_PAGE = b"""<!DOCTYPE html><html><head><title>Logon</title></head><body>
 
 @dataclass
 class Order:
-    """One command: which kind, for which set or service (empty: every data set), when and how often."""
+    """One command: which kind, for which set or service (empty: every data set), when and how often.
+
+    A value is put into the first row that has `property`; with `where` (`TransactionCurrency=JPY`) into the
+    first of those that say so, and answers without one do not count.
+    """
 
     kind: str
     target: str = ""
@@ -33,6 +37,7 @@ class Order:
     after: int = 0
     property: str = ""
     value: str = ""
+    where: str = ""
     seconds: float = 1.0
 
 
@@ -59,7 +64,7 @@ class Misbehaviours:
         for order in self.orders:
             names = (answer.set_name, answer.service)
             fits = order.target in names if order.target else _default_target(order, answer)
-            if fits and order.times > 0:
+            if fits and order.times > 0 and (not order.where or _fitting(order.where, answer)):
                 if order.after > 0:
                     order.after -= 1
                     continue
@@ -133,9 +138,19 @@ def _short_page(_order: Order, _request: Request, answer: Answer) -> Answer:
     return replace(answer, body=msgspec.json.encode(payload), rows=len(rows) // 2)
 
 
-def _set_value(answer: Answer, name: str, value: str) -> Answer:
+def _fitting(where: str, answer: Answer) -> list[int]:
+    """Give the places of the rows in which a property has a value (`name=value`), or of all rows."""
+    if answer.media_type != JSON:
+        return []
+    name, _, value = where.partition("=")
+    rows = _payload(answer)["d"].get("results", [])
+    return [place for place, row in enumerate(rows) if not where or row.get(name) == value]
+
+
+def _set_value(answer: Answer, name: str, value: str, where: str = "") -> Answer:
     payload = _payload(answer)
-    for row in payload["d"]["results"]:
+    for place in _fitting(where, answer):
+        row = payload["d"]["results"][place]
         if name in row:
             row[name] = value
             break
@@ -143,7 +158,7 @@ def _set_value(answer: Answer, name: str, value: str) -> Answer:
 
 
 def _value(order: Order, _request: Request, answer: Answer) -> Answer:
-    return _set_value(answer, order.property, order.value)
+    return _set_value(answer, order.property, order.value, order.where)
 
 
 def _nan_amount(order: Order, _request: Request, answer: Answer) -> Answer:

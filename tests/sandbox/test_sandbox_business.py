@@ -147,6 +147,12 @@ def test_a_discount_is_kept_on_the_cleared_item(acme: Erp, day: str) -> None:
     assert 0 < granted == round(Decimal(invoice["AmountInTransactionCurrency"]) * percent / 100, 2)
 
 
+def test_an_invoice_is_posted_in_the_currency_asked_for(acme: Erp, day: str) -> None:
+    acme.control("post", {"invoices": 3, "currency": "KWD", "on": day})
+    found = since(acme, "AccountingDocumentCreationDate", day)
+    assert [row["TransactionCurrency"] for row in found] == ["KWD"] * 3
+
+
 def test_what_was_entered_before_and_committed_late_carries_the_day_of_entry(acme: Erp, day: str) -> None:
     before = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
     acme.control("day", {"day": day})
@@ -229,6 +235,7 @@ def test_the_next_day_of_the_worked_example(start: Start) -> None:
         {"invoices": 1, "on": "2026-02-30"},
         {"invoices": "many"},
         {"invoices": 1, "entered": "2999-01-01"},
+        {"invoices": 1, "currency": "XXX"},
         ["invoices"],
     ],
 )

@@ -107,6 +107,16 @@ def test_any_value_can_be_put_into_the_first_row(example: Erp) -> None:
     assert example.get(CUSTOMER).json()["d"]["results"][0]["CustomerName"] == "a\u202eb"
 
 
+def test_a_value_can_wait_for_a_row_that_says_something(example: Erp) -> None:
+    where = "AccountingDocument=1800000019"
+    example.control("misbehave", {"kind": "value", "property": "Customer", "value": "?", "where": where})
+    assert example.get(f"{CUBE}/$count").text.isdecimal()
+    others = example.get(CUBE, filter="AccountingDocument eq '1800000012'").json()["d"]["results"]
+    assert "?" not in {row["Customer"] for row in others}
+    rows = example.get(CUBE).json()["d"]["results"]
+    assert {row["AccountingDocument"] for row in rows if row["Customer"] == "?"} == {"1800000019"}
+
+
 def test_a_slow_answer_is_right_but_late(example: Erp) -> None:
     right = example.get(CUBE).content
     example.control("misbehave", {"kind": "slow_drip", "seconds": 0.2})
