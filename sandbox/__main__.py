@@ -95,6 +95,7 @@ def post(
     company_code: Annotated[str | None, typer.Option(help="SAP; default: drawn.")] = None,
     entity: Annotated[str | None, typer.Option(help="Intacct; default: drawn.")] = None,
     on: Annotated[str | None, typer.Option(help="Day of posting, 2026-11-24; default today.")] = None,
+    late: Annotated[int, typer.Option(help="Intacct: seconds from its entry until it is committed.")] = 0,
     entered: Annotated[str | None, typer.Option(help="SAP: day of entry, if before today.")] = None,
 ) -> None:
     """Post business into a running world and print what was posted, as JSON."""
@@ -111,7 +112,7 @@ def post(
         "group_payments": group_payments, "payment_reversals": payment_reversals, "reissues": reissues,
         "drafts": drafts, "released_drafts": released_drafts, "renamed_customers": renamed_customers,
         "company_code": company_code or "", "entity": entity or "", "on": on or "",
-        "entered": entered or "",
+        "entered": entered or "", "late": late,
     }  # fmt: skip
     wish = {name: value for name, value in wish.items() if value}
     with requests.Session() as session:

@@ -17,6 +17,7 @@ from typing import Any
 from sandbox.clock import Clock
 from sandbox.intacct.books import ADJUSTMENT, ADVANCE, INVOICE, PAYMENT, Books, Entity, Record
 from sandbox.intacct.business import (
+    DOLLAR_VALUE,
     SALES_RETURNS,
     Account,
     Part,
@@ -25,6 +26,7 @@ from sandbox.intacct.business import (
     adjustment,
     control_account,
     delete,
+    exchange_rate,
     invoice,
     release,
     reverse,
@@ -61,12 +63,13 @@ class Clerk:
         """Post what a request asks for and list the records.
 
         `wish` holds numbers by kind (ACTIONS), `settle` (lists of keys of ARINVOICE and ARADJUSTMENT, each
-        list paid and applied by one receipt), `entity` and `on` (day of posting, default today).
+        list paid and applied by one receipt), `entity`, `currency` of invoices, `on` (day of posting,
+        default today) and `late` (seconds between the moment of entry and now, when it is committed).
 
         Raises:
             ValueError: an unknown kind, or nothing fits.
         """
-        unknown = set(wish) - set(ACTIONS) - {"entity", "on", "settle"}
+        unknown = set(wish) - set(ACTIONS) - {"entity", "currency", "on", "late", "settle"}
         if unknown:
             raise ValueError(f"cannot post {', '.join(sorted(unknown))}: choose from {', '.join(ACTIONS)}")
         self.requests += 1
@@ -74,8 +77,9 @@ class Clerk:
         day = date.fromisoformat(wish["on"]) if "on" in wish else self.books.today
         if day > self.books.today:
             self.begin(day)
-        when = When.at(day, self.clock.now())
-        desk = Desk(self.books, Random(f"{self.seed} {self.requests}"), when, wish.get("entity"))
+        when = When.at(day, self.clock.now() - timedelta(seconds=int(wish.get("late", 0))))
+        rng = Random(f"{self.seed} {self.requests}")
+        desk = Desk(self.books, rng, when, wish.get("entity"), wish.get("currency", ""))
         done = [_named("settled", desk.settle(keys)) for keys in wish.get("settle", [])]
         for kind, act in ACTIONS.items():
             done.extend(_named(kind, act(desk)) for _ in range(int(wish.get(kind, 0))))
@@ -105,8 +109,11 @@ class Desk:
     rng: Random
     when: When
     entity_code: str | None
+    currency: str = ""
 
     def __post_init__(self) -> None:
+        if self.currency and self.currency not in DOLLAR_VALUE:
+            raise ValueError(f"no currency {self.currency}")
         if self.entity_code is not None and self.entity_code not in self.books.entities:
             raise ValueError(f"no entity {self.entity_code}")
         self.history = History(self.books, str(self.rng.random()), self.when.entered.date())
@@ -159,7 +166,14 @@ class Desk:
 
     def invoice(self) -> Record:
         """Write an invoice."""
-        return self.history.bill(self.entity(), self.when)
+        return self.history.bill(self.entity(), self.when, currency=self.currency)
+
+    def undated(self) -> Record:
+        """Write an invoice without WHENMODIFIED."""
+        record = self.invoice()
+        record.modified = None
+        self.books.version += 1
+        return record
 
     def credit_memo(self) -> Record:
         """Credit a tenth of an open invoice with a memo that nobody applies."""
@@ -193,6 +207,32 @@ class Desk:
     def payment(self) -> Record:
         """Pay an open invoice in full."""
         record = self.open_invoice()
+        return pay(self.books, record.customer, self.when, waterfall(record, record.open))
+
+    def discount(self) -> Record:
+        """Pay an open invoice less a discount of two percent."""
+        record = self.open_invoice()
+        found = [
+            self.history.discounted(each, Decimal(2), record.currency)
+            for each in waterfall(record, record.open)
+        ]
+        return pay(self.books, record.customer, self.when, found)
+
+    def exchange_payment(self) -> Record:
+        """Pay an open invoice in a foreign currency whose rate has moved: the difference is realised."""
+        entity = self.entity()
+        found = self.books.open_invoices(
+            lambda record: (
+                record.entity is entity
+                and record.posted <= self.when.posted
+                and record.customer is not None
+                and record.untouched
+                and record.rate != exchange_rate(record.currency, entity, self.when.posted)
+            )
+        )
+        if not found:
+            raise ValueError(f"entity {entity.code} has no open invoice in a currency whose rate has moved")
+        record = self.rng.choice(found)
         return pay(self.books, record.customer, self.when, waterfall(record, record.open))
 
     def partial(self) -> Record:
@@ -239,13 +279,21 @@ class Desk:
         return reverse(self.books, self.open_invoice(untouched=True), self.when)
 
     def payment_reversal(self) -> Record:
-        """Reverse a receipt: what it paid is open again."""
+        """Reverse a receipt that closed what it paid: that is open again."""
+        return self._reversed(lambda targets: all(not target.open for target in targets))
+
+    def partial_reversal(self) -> Record:
+        """Reverse a receipt that paid an invoice in part: the invoice is open as before."""
+        return self._reversed(lambda targets: all(target.open for target in targets))
+
+    def _reversed(self, fits: Callable[[Sequence[Record]], bool]) -> Record:
         entity = self.entity()
         found = [
             record
             for record in self.books.records[PAYMENT].values()
             if record.entity is entity and record.cash > 0 and record.untouched and not record.draft
             and not record.reversed_by and record.posted <= self.when.posted
+            and fits([detail.target.record for detail in record.details])
         ]  # fmt: skip
         if not found:
             raise ValueError(f"entity {entity.code} has no receipt to reverse")
@@ -315,17 +363,21 @@ class Desk:
 
 ACTIONS: dict[str, Callable[[Desk], Record]] = {
     "invoices": Desk.invoice,
+    "undated": Desk.undated,
     "credit_memos": Desk.credit_memo,
     "applied_credits": Desk.applied_credit,
     "debit_memos": Desk.debit_memo,
     "order_entry_credits": Desk.order_entry_credit,
     "payments": Desk.payment,
+    "discounts": Desk.discount,
+    "exchange_payments": Desk.exchange_payment,
     "partials": Desk.partial,
     "overpayments": Desk.overpayment,
     "advances": Desk.advance,
     "group_payments": Desk.group_payment,
     "reversals": Desk.reversal,
     "payment_reversals": Desk.payment_reversal,
+    "partial_reversals": Desk.partial_reversal,
     "deletes": Desk.deletion,
     "reissues": Desk.reissue,
     "drafts": Desk.draft,

@@ -76,10 +76,10 @@ class History:
         """Draw a customer that may do business with an entity."""
         return self.rng.choice(self._customers[entity.code])
 
-    def draw_amount(self, entity: Entity) -> tuple[Decimal, str]:
-        """Draw an amount, many small and few large, and its currency."""
+    def draw_amount(self, entity: Entity, currency: str = "") -> tuple[Decimal, str]:
+        """Draw an amount, many small and few large, and its currency where none is given."""
         names, weights = CURRENCIES[entity.currency]
-        currency = self.rng.choices(names, weights)[0]
+        currency = currency or self.rng.choices(names, weights)[0]
         dollars = Decimal(str(round(min(40 + self.rng.expovariate(1 / 1800), 90000), 2)))
         return money(dollars / DOLLAR_VALUE[currency], currency), currency
 
@@ -98,9 +98,11 @@ class History:
             if amount
         ]
 
-    def bill(self, entity: Entity, when: When, *, split: bool = False, number: str = "") -> Record:
+    def bill(
+        self, entity: Entity, when: When, *, split: bool = False, number: str = "", currency: str = ""
+    ) -> Record:
         """Write one invoice of the usual mix."""
-        amount, currency = self.draw_amount(entity)
+        amount, currency = self.draw_amount(entity, currency)
         customer = self.customer(entity)
         parts = self.parts(amount, currency, control_account(customer), split=split)
         module = "8.SO" if self.rng.random() < 0.4 else "4.AR"
@@ -141,10 +143,11 @@ class History:
             return None
         found = waterfall(record, record.open)
         if early and term.discount_percent and record.untouched:
-            found = [self._discounted(each, term.discount_percent, record.currency) for each in found]
+            found = [self.discounted(each, term.discount_percent, record.currency) for each in found]
         return pay(self.books, record.customer, when, found)
 
-    def _discounted(self, application: Application, percent: Decimal, currency: str) -> Application:
+    def discounted(self, application: Application, percent: Decimal, currency: str) -> Application:
+        """Grant a discount on cash: less is received than is applied."""
         (source,) = application.sources
         discount = money(source.amount * percent / 100, currency)
         if not discount:

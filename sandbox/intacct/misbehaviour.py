@@ -26,7 +26,8 @@ HUGE_BYTES = 40 * 1024 * 1024
 class Order:
     """One command: which kind, for which function and object (empty: all), when and how often.
 
-    `key` makes an order hold whenever the row of that key is in the answer, until it is taken back.
+    `key` makes an order hold whenever the row of that key is in the answer, until it is taken back. A value
+    is put into the first row that has `field`; with `where` (`CURRENCY=JPY`) into the first that says so.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Order:
     key: str = ""
     field: str = ""
     value: str = ""
+    where: str = ""
     seconds: float = 1.0
 
 
@@ -213,11 +215,12 @@ def _short_page(_order: Order, answer: Answer) -> Answer:
 
 
 def _value(order: Order, answer: Answer) -> Answer:
-    """Put a value into a field of the first row that has it."""
+    """Put a value into a field of the first row that has it and fits."""
     tree = _tree(answer)
+    name, _, wanted = order.where.partition("=")
     for row in tree.findall("operation/result/data/*"):
         element = row.find(order.field)
-        if element is not None:
+        if element is not None and (not name or row.findtext(name) == wanted):
             element.text = order.value
             break
     return replace(answer, body=_printed(tree))

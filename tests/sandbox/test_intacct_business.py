@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 KINDS = [
     "invoices", "credit_memos", "applied_credits", "debit_memos", "order_entry_credits", "payments", "partials",
     "overpayments", "advances", "group_payments", "reversals", "payment_reversals", "deletes", "reissues", "drafts",
-    "released_drafts", "due_dates", "new_customers", "renamed_customers",
+    "released_drafts", "due_dates", "new_customers", "renamed_customers", "undated", "discounts", "exchange_payments",
+    "partial_reversals",
 ]  # fmt: skip
 UNCHANGED = {"applied_credits", "drafts", "due_dates", "renamed_customers"}
 
@@ -67,6 +68,45 @@ def test_the_books_stay_right(company: Intacct, kind: str) -> None:
     assert total(after["balances"], ("entity", "currency"), "amount") == {}
     same = before["open_items"] == after["open_items"]
     assert same == (kind in UNCHANGED - {"applied_credits", "due_dates"})
+
+
+def test_an_undated_invoice_has_no_moment_of_change(company: Intacct) -> None:
+    (posted,) = company.post(undated=1)
+    assert posted["key"] not in {row["RECORDNO"] for row in since_today(company, "ARINVOICE", "RECORDNO")}
+    (row,) = company.rows(
+        "ARINVOICE", "RECORDNO WHENMODIFIED", condition("equalto", "RECORDNO", posted["key"])
+    )
+    assert not row.get("WHENMODIFIED")
+
+
+def test_what_is_committed_late_carries_the_moment_of_its_entry(company: Intacct) -> None:
+    now, late = company.post(invoices=1), company.post(invoices=1, late=300)
+    rows = {row["RECORDNO"]: row for row in company.rows("ARINVOICE", "RECORDNO WHENMODIFIED")}
+    moments = [
+        datetime.strptime(rows[posted["key"]]["WHENMODIFIED"] or "", "%m/%d/%Y %H:%M:%S").replace(tzinfo=UTC)
+        for (posted,) in (late, now)
+    ]
+    assert timedelta(seconds=280) < moments[1] - moments[0] < timedelta(seconds=301)
+
+
+def test_a_discount_is_part_of_what_a_detail_applies(company: Intacct) -> None:
+    (posted,) = company.post(discounts=1)
+    details = company.rows(
+        "ARPYMTDETAIL",
+        "RECORDKEY TRX_PAYMENTAMOUNT DISCOUNTAMOUNT",
+        condition("equalto", "PAYMENTKEY", posted["key"]),
+    )
+    assert all(Decimal(detail["DISCOUNTAMOUNT"] or "0") > 0 for detail in details)
+    (key,) = {str(detail["RECORDKEY"]) for detail in details}
+    (invoice,) = company.rows("ARINVOICE", "TRX_TOTALDUE", condition("equalto", "RECORDNO", key))
+    assert Decimal(invoice["TRX_TOTALDUE"] or "0") == 0
+
+
+def test_an_invoice_is_written_in_the_currency_asked_for(company: Intacct) -> None:
+    posted = company.post(invoices=2, currency="JPY")
+    rows = company.rows("ARINVOICE", "RECORDNO CURRENCY")
+    found = {row["RECORDNO"]: row["CURRENCY"] for row in rows}
+    assert [found[each["key"]] for each in posted] == ["JPY", "JPY"]
 
 
 def test_a_delta_finds_an_invoice_that_was_paid_and_its_details(company: Intacct) -> None:
