@@ -409,9 +409,15 @@ def translated(key: str) -> Iterator[None]:
     try:
         yield
     except TryLater as error:
-        raise Transient(f"{key}: {error}") from error
+        raise Transient(_naming(key, error)) from error
     except (NeedsConsent, Denied) as error:
-        raise Misconfigured(f"{key}: {error}") from error
+        raise Misconfigured(_naming(key, error)) from error
+
+
+def _naming(key: str, error: Exception) -> str:
+    """The error's sentence with the connector's name, which it may have already."""
+    sentence = str(error)
+    return sentence if sentence.startswith((f"{key}:", f"{key} ")) else f"{key}: {sentence}"
 
 
 def person() -> str:
