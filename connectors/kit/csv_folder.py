@@ -21,7 +21,7 @@ from pydantic import AfterValidator, Field
 from connectors.kit import csv_rows, folder
 from connectors.kit.columns import Columns, Table
 from connectors.kit.steps import checked
-from connectors.kit.stream import Access, Adapter, Check, Difference, Explained, Page, Slice
+from connectors.kit.stream import Access, Adapter, Capabilities, Check, Difference, Explained, Page, Slice
 from receivables.errors import Rejected
 from receivables.money import exponent
 from receivables.records import (
@@ -85,6 +85,17 @@ class FolderSettings(pydantic.BaseModel):
         return self.model_dump(mode="json")
 
 
+CAPABILITIES: Final = Capabilities(
+    modes=("snapshot", "delta", "sweep"),
+    changes="Files are whole each time: rows whose bytes were published before are skipped.",
+    deletes="An item that a sweep does not show is a suspect, counted and still open.",
+    grade="ledger",
+    totals="The balances in the ledger's file.",
+    allocations="Not stated: worked out from clearings and from payments that name their item.",
+    unseen=("Whatever the export leaves out, unless the ledger's file has it.",),
+)
+
+
 class CsvFolder:
     """What the hub asks of a system, answered from a folder of CSV files; asks for no credential.
 
@@ -93,6 +104,7 @@ class CsvFolder:
     """
 
     credential: str | None = None
+    capabilities = CAPABILITIES
 
     def __init__(
         self,

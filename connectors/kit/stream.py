@@ -130,12 +130,30 @@ class Explained:
     sentence: str
 
 
+@dataclass(frozen=True)
+class Capabilities:
+    """What a system offers, for its card: each field is proven by the conformance suite or is a sentence.
+
+    `modes` are those of its runs (snapshot, delta, sweep), `grade` that of its control totals (ledger,
+    aggregate, none). `unseen` are sentences about what it cannot see, whatever is done.
+    """
+
+    modes: Sequence[str]
+    changes: str  # how a delta finds what changed
+    deletes: str  # how what is gone is found, and what closes it
+    grade: str
+    totals: str  # where the control totals come from
+    allocations: str  # whether the ERP states what paid what
+    unseen: Sequence[str] = ()
+
+
 class System(Protocol):
     """The code for one kind of ERP: everything the hub needs, declared."""
 
     name: str  # sap_s4hana
     title: str  # SAP S/4HANA
     version: str  # adapter version: part of every row's digest; a new one reads all again
+    capabilities: Capabilities
     Settings: type[pydantic.BaseModel]
     adapters: Mapping[str, Callable[[Access], Adapter]]  # name -> factory; an adapter asks for nothing
 

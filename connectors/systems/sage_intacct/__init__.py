@@ -14,7 +14,7 @@ from typing import Final
 import pydantic
 
 from connectors.kit.addresses import origin_of
-from connectors.kit.stream import Access, Adapter, Check, Difference, Explained, Slice
+from connectors.kit.stream import Access, Adapter, Capabilities, Check, Difference, Explained, Slice
 from connectors.systems.sage_intacct import (
     allocations,
     checks,
@@ -29,6 +29,21 @@ from connectors.systems.sage_intacct import (
 )
 from connectors.systems.sage_intacct.settings import Settings as IntacctSettings
 from receivables.records import ControlTotal
+
+CAPABILITIES: Final = Capabilities(
+    modes=("snapshot", "delta", "sweep"),
+    changes="By WHENMODIFIED, ten minutes before the bookmark, and without one; what changed payment details "
+    "name is read as well. The sweep reads all that is open.",
+    deletes="What a sweep does not show is a suspect: counted, and still open. AUDITHISTORY is not read, so "
+    "a deleted document keeps its run held.",
+    grade="ledger",
+    totals="get_accountbalances of every receivables and advances account, on the day, in base currency.",
+    allocations="Stated, by payment details: one for each source of money.",
+    unseen=(
+        "Private entities, unless the user may see them.",
+        "A due date or terms changed without moving WHENMODIFIED, before the next sweep.",
+    ),
+)
 
 
 def _documents(access: Access) -> documents.Documents:
@@ -50,6 +65,7 @@ class SageIntacct:
     title: str = "Sage Intacct"
     version: str = "1"
     credential: str = "intacct"
+    capabilities: Capabilities = CAPABILITIES
     Settings: type[pydantic.BaseModel] = IntacctSettings
     adapters: Mapping[str, Callable[[Access], Adapter]] = MappingProxyType(
         {

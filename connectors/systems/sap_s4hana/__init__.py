@@ -14,10 +14,28 @@ from typing import Final
 import pydantic
 
 from connectors.kit.addresses import origin_of
-from connectors.kit.stream import Access, Adapter, Check, Difference, Explained, Slice
+from connectors.kit.stream import Access, Adapter, Capabilities, Check, Difference, Explained, Slice
 from connectors.systems.sap_s4hana import checks, customers, entities, explain, items, plan, totals
 from connectors.systems.sap_s4hana.settings import Settings as SapSettings
 from receivables.records import ControlTotal
+
+CAPABILITIES: Final = Capabilities(
+    modes=("snapshot", "delta", "sweep"),
+    changes="Three deltas a company code, by day of entry, of clearing and of change, each a whole local day "
+    "before its bookmark; the sweep reads all open items.",
+    deletes="SAP never deletes a posting. What a sweep does not show is a suspect: counted, and still open.",
+    grade="ledger",
+    totals="The trial balance at the end of the fiscal period, in company currency; the G/L line items in "
+    "document currency and by customer.",
+    allocations="Not stated: worked out from clearings and from payments that name their item.",
+    unseen=(
+        "The reset of a clearing, a dunning level, or a row without days, before the next sweep.",
+        "Items of blocked partners and of company codes without rights, which are missing without an error.",
+        "Items cleared before `history_months`.",
+        "The credit limit, which is in none of the services.",
+        "Currencies with four decimals: the services print three.",
+    ),
+)
 
 
 class SapS4Hana:
@@ -27,6 +45,7 @@ class SapS4Hana:
     title: str = "SAP S/4HANA"
     version: str = "2"
     credential: str = "basic"
+    capabilities: Capabilities = CAPABILITIES
     Settings: type[pydantic.BaseModel] = SapSettings
     adapters: Mapping[str, Callable[[Access], Adapter]] = MappingProxyType(
         {
