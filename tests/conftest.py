@@ -19,6 +19,8 @@ import pytest
 from encours.migrations import upgrade
 from encours.postgres import SUPERUSER, Postgres, Role
 
+pytest.register_assert_rewrite("connectors.kit.testing")
+
 TEMPLATE = "encours_template"
 ENCOURS_ROLES: list[Role] = ["encours_owner", "encours_app", "encours_identity", "encours_auditor"]
 

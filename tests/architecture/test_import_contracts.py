@@ -28,6 +28,8 @@ VIOLATIONS = {
     "nobody-imports-sandbox": ("encours/hub.py", "import sandbox.books"),
     "airflow-only-there": ("receivables/store.py", "import airflow"),
     "encours-without-airflow": ("encours/hub.py", "import airflow"),
+    "suite-for-tests-only": ("connectors/systems/__init__.py", "import connectors.kit.testing.suite"),
+    "pytest-only-in-the-suite": ("connectors/kit/stream.py", "import pytest"),
     "systems-apart": ("connectors/systems/planted.py", "import connectors.systems.sap_s4hana"),
 }
 

@@ -1,0 +1,53 @@
+"""Every system of the visible list passes every case, or says why it cannot have it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from connectors.kit.testing.suite import CASES, Proof, proofs
+from connectors.systems import SYSTEMS
+from tests.conformance.drivers import DRIVERS, Driver
+
+if TYPE_CHECKING:
+    from tests.conformance.conftest import Benches
+
+PROOFS = [proof for name, system in SYSTEMS.items() for proof in proofs(system, DRIVERS[name].profile)]
+
+
+def missing(proof: Proof) -> str:
+    """Why the connector cannot pass this proof yet; empty when it must."""
+    return DRIVERS[proof.system].profile.missing.get(proof.case.name, "")
+
+
+@pytest.mark.parametrize("proof", [p for p in PROOFS if not missing(p)], ids=str)
+def test_the_system_conforms(proof: Proof, benches: Benches) -> None:
+    proof.run(benches(proof.system))
+
+
+@pytest.mark.parametrize("proof", [p for p in PROOFS if missing(p)], ids=str)
+def test_what_is_missing_is_held_and_still_missing(proof: Proof, benches: Benches) -> None:
+    """When this fails the connector can do it: take the case out of the profile's `missing`."""
+    bench = benches(proof.system, alone=True)
+    with pytest.raises(AssertionError, match="held: the books differ"):
+        proof.run(bench)
+
+
+def test_every_system_has_an_erp_to_be_tried_with() -> None:
+    assert set(DRIVERS) == set(SYSTEMS)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_case_that_is_not_tried_has_a_reason(system: str) -> None:
+    lacks = DRIVERS[system].profile.lacks
+    tried = {proof.case.name for proof in PROOFS if proof.system == system}
+    assert tried | set(lacks) == {case.name for case in CASES}
+    assert all(reason.endswith(".") and len(reason.split()) >= 5 for reason in lacks.values())
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_misbehaviour_that_the_erp_offers_is_tried(system: str, benches: Benches) -> None:
+    erp = benches(system).erp
+    assert isinstance(erp, Driver)
+    assert {each.name for each in erp.profile.misbehaviours} == erp.running.misbehaviours()
