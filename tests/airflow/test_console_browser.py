@@ -29,7 +29,7 @@ from plugins.encours_pages import figures
 
 PICTURE: FloatRect = {"x": 0, "y": 0, "width": 1280, "height": 432}
 UP = "from encours.cli import main; main()"
-KEYS = ("acme-s4", "nippon-s4")
+KEYS = ("acme-s4", "globex-intacct", "nippon-s4")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -220,7 +220,7 @@ def test_people_see_what_was_published_and_what_is_held(up: Up, page: Page) -> N
     assert (held["state"], held["publication"]) == ("Held", published)
     assert re.fullmatch(r"[\d,.\N{MINUS SIGN}]+ [A-Z]{3}", held["difference"])
     assert held["difference"] != "0.00"
-    frame.click("text=All 2")
+    frame.click("text=All 3")
     frame.wait_for_selector("tr[data-connector=acme-s4]")
     picture = page.screenshot(path=os.environ.get("ENCOURS_PICTURE"), clip=PICTURE)
     assert len(picture) > 20_000
