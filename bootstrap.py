@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent
 OLDEST, NEWEST = (3, 11), (3, 14)
 NEEDED_BYTES = 2 * 1024**3
 LOCKS = {"run": [], "test": ["--extra", "test"], "bench": ["--extra", "bench"]}
-IN_PARALLEL = ["-n", "2", "--dist", "loadfile"]
+IN_PARALLEL = ["-n", "2", "--dist", "loadfile", "-m", "not long"]
 NO_INDEX = re.compile(
     r"Retrying|ConnectionError|ConnectTimeout|ProxyError|Name or service|from versions: none"
 )
@@ -80,7 +80,7 @@ def run(rest: list[str]) -> int:
 
 
 def test(rest: list[str]) -> int:
-    """Runs the tests (further words go to pytest)."""
+    """Runs the tests but for the long proofs; further words go to pytest instead (-m long)."""
     return _become([str(set_up("test") / "bin" / "python"), "-m", "pytest", *(rest or IN_PARALLEL)])
 
 

@@ -13,6 +13,8 @@ from tests.conformance.drivers import DRIVERS, Driver
 if TYPE_CHECKING:
     from tests.conformance.conftest import Benches
 
+pytestmark = pytest.mark.long
+
 PROOFS = [proof for name, system in SYSTEMS.items() for proof in proofs(system, DRIVERS[name].profile)]
 
 

@@ -14,6 +14,8 @@ from tests.conformance.drivers import DRIVERS
 from tests.conformance.lent import Database, Lender, Lent
 from tests.conformance.running import Running
 
+pytestmark = pytest.mark.long
+
 DAYS = 30
 LIMITS = ((0, "not_due"), (30, "1-30"), (60, "31-60"), (90, "61-90"), (180, "91-180"))
 # What happens on which days; every day a payment and two invoices.

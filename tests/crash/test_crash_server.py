@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tests.crash.conftest import Spawn, Watching
     from tests.sync.conftest import Erp, Install, Start
 
+pytestmark = pytest.mark.long
+
 SMALL = {"history_months": 1, "page_size": 40}
 
 

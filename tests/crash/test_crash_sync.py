@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.crash.conftest import Look, Phase, Spawn, Syncing, Watch, Watching
     from tests.sync.conftest import Erp, Install, Installation, Start
 
+pytestmark = pytest.mark.long
+
 KILLS = 30
 Mode = Literal["snapshot", "delta", "sweep"]
 Aim = Literal["anywhere", "reading", "staging", "publishing", "clearing"]

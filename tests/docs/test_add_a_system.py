@@ -11,10 +11,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.docs.conftest import BLOCKS, FOLDER, written
 
 if TYPE_CHECKING:
     from tests.docs.conftest import Copy
+
+pytestmark = pytest.mark.long
 
 LINES = 60
 PASSING = [(r"\d+ ms", "N ms"), (r"\d+\.\d s", "N s"), (r"\d{4}-\d\d-\d\d \d\d:\d\d", "YYYY-MM-DD HH:MM")]
