@@ -5,8 +5,10 @@ help: ; @$(PYTHON) bootstrap.py --help
 run: ; @$(PYTHON) bootstrap.py run
 test: ; @$(PYTHON) bootstrap.py test $(ARGS)
 bench: ; @$(PYTHON) bootstrap.py bench $(if $(ROWS),--rows $(ROWS))
+cards: ; @$(PYTHON) bootstrap.py cards $(ARGS)
+mutants: ; @$(PYTHON) bootstrap.py mutants $(ARGS)
 lock: ; @$(PYTHON) bootstrap.py lock
 ci: ; @$(PYTHON) bootstrap.py ci
 
-.PHONY: help run test bench lock ci
+.PHONY: help run test bench cards mutants lock ci
 .DEFAULT_GOAL := help

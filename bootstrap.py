@@ -1,4 +1,4 @@
-"""Sets up a virtual environment and runs one target in it: `python3 bootstrap.py run|test|bench|lock|ci`.
+"""Sets up a virtual environment and runs one target in it: `python3 bootstrap.py TARGET` (--help lists them).
 
 Needs nothing but python3; every Makefile target is one line that calls this file. It says in words, with the
 line to type, what it refuses: a Python too old or too new, no venv module, little disk space, a musl system.
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def _arguments() -> tuple[argparse.Namespace, list[str]]:
-    lines = [f"  {name:6} {(function.__doc__ or '').splitlines()[0]}" for name, function in TARGETS.items()]
+    lines = [f"  {name:7} {(function.__doc__ or '').splitlines()[0]}" for name, function in TARGETS.items()]
     parser = argparse.ArgumentParser(
         prog=TYPED,
         description="Set-up and all targets; further words are passed on.\n\n" + "\n".join(lines),
@@ -89,6 +89,16 @@ def bench(rest: list[str]) -> int:
     return _become([str(set_up("bench") / "bin" / "python"), "-m", "benchmarks", *rest])
 
 
+def cards(rest: list[str]) -> int:
+    """Prints the card of every system once it has passed the conformance suite (--write keeps them)."""
+    return _become([str(set_up("test") / "bin" / "python"), "-m", "tests.conformance.cards", *rest])
+
+
+def mutants(rest: list[str]) -> int:
+    """Plants faults in copies of the packages: the conformance suite must notice each (--write)."""
+    return _become([str(set_up("test") / "bin" / "python"), "-m", "tests.conformance.mutants", *rest])
+
+
 def ci(rest: list[str]) -> int:
     """Runs all that must pass before a change is taken in."""
     set_up("test")
@@ -111,7 +121,15 @@ def lock(rest: list[str]) -> int:
     return 0
 
 
-TARGETS = {"run": run, "test": test, "bench": bench, "lock": lock, "ci": ci}
+TARGETS = {
+    "run": run,
+    "test": test,
+    "bench": bench,
+    "cards": cards,
+    "mutants": mutants,
+    "lock": lock,
+    "ci": ci,
+}
 
 
 def check_machine() -> None:
