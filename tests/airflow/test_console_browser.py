@@ -27,6 +27,8 @@ from encours.hub import Hub
 from encours.settings import Settings
 from plugins.encours_pages import figures
 
+pytestmark = pytest.mark.long
+
 PICTURE: FloatRect = {"x": 0, "y": 0, "width": 1280, "height": 432}
 UP = "from encours.cli import main; main()"
 KEYS = ("acme-s4", "globex-intacct", "nippon-s4")

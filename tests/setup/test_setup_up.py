@@ -20,6 +20,8 @@ from encours.airflowserver import AirflowServer
 from encours.postgres import Postgres
 from encours.processes import wait_until_ended
 
+pytestmark = pytest.mark.long
+
 ENCOURS = [sys.executable, "-c", "from encours.cli import main; main()"]
 PRIVATE = ("airflow/airflow.cfg", "airflow/keys.json", "airflow/passwords.json", "postgres.json", "up.json")
 
