@@ -75,7 +75,7 @@ def _stop(_number: int, _frame: object) -> None:
 
 
 def run(rest: list[str]) -> int:
-    """Starts PostgreSQL, Airflow and two simulated ERPs, syncs them, prints where to look."""
+    """Starts PostgreSQL, Airflow and three simulated ERPs, syncs them, prints where to look."""
     return _become([str(set_up("run") / "bin" / "encours"), "up", "--sandbox", *rest])
 
 
