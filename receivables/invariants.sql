@@ -2,7 +2,7 @@
 -- Items of this run whose open amount is not the original less what was put on it, plus what was taken from it. It
 -- holds where the allocations are worked out here; where the ERP states what is open, the gap is told. What is
 -- taken from a debit is the rest of a short payment: it made the item and is its original amount.
-with item as (
+with item as not materialized (
     select number, entity, fiscal_year, instalment, account, customer, original, open, company_original, company_open,
            currency, cleared_on, clearing_document, carries
     from receivables.staged_open_item where run_id = %(run_id)s),
@@ -69,6 +69,7 @@ gap as (
     select entity, currency, original - open as amount, company_original - company_open as company_amount
     from receivables.staged_open_item
     where run_id = %(run_id)s and cleared_on is null and carries = 'whole'
+      and (original <> open or company_original <> company_open)
     union all
     select entity, currency, unapplied - amount, company_unapplied - company_amount
     from receivables.staged_receipt
@@ -97,9 +98,12 @@ order by entity, currency;
 
 -- name: instalments
 -- Published documents that this run does not bring, whose total would not be the sum of their instalments any more.
-with change as (
+with published as (
+    select from receivables.publication
+    where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s limit 1),
+change as (
     select number, entity, fiscal_year, original as amount
-    from receivables.staged_open_item where run_id = %(run_id)s
+    from receivables.staged_open_item where run_id = %(run_id)s and exists (select from published)
     union all
     select c.number, c.entity, c.fiscal_year, -c.original
     from receivables.staged_open_item s

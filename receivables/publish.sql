@@ -91,20 +91,25 @@ where published.value is distinct from excluded.value;
 
 -- name: totals
 -- What is owed now, per control account and currency: what is open of items, and what of receipts is not applied
--- yet and takes it down again; in whole, and by bucket (`whole` 0). Cleared items and receipts owe nothing.
-with one as (
-    select entity, account, currency, company_currency, open, company_open, 1 as items,
-           0 as unapplied, 0 as company_unapplied, 0 as receipts, {bucket} as bucket
+-- yet and takes it down again; in whole, and by bucket (`whole` 0). Cleared items and receipts owe nothing. Each
+-- row is summed once: the wholes are sums of the buckets.
+with part as (
+    select entity, account, currency, company_currency, {bucket} as bucket, sum(open) as open,
+           sum(company_open) as company_open, count(*) as items, 0 as unapplied, 0 as company_unapplied, 0 as receipts
     from receivables.open_item
     where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and cleared_on is null
+    group by 1, 2, 3, 4, 5
     union all
-    select entity, account, currency, company_currency, 0, 0, 0, unapplied, company_unapplied, 1, 'unapplied'
+    select entity, account, currency, company_currency, 'unapplied', 0, 0, 0, sum(unapplied), sum(company_unapplied),
+           count(*)
     from receivables.receipt
-    where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and cleared_on is null)
+    where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and cleared_on is null
+    group by 1, 2, 3, 4)
 select entity, account, currency, company_currency, sum(open)::text as open, sum(company_open)::text as company_open,
-       sum(items) as items, sum(unapplied)::text as unapplied, sum(company_unapplied)::text as company_unapplied,
-       sum(receipts) as receipts, bucket, grouping(bucket) as whole
-from one
+       sum(items)::bigint as items, sum(unapplied)::text as unapplied,
+       sum(company_unapplied)::text as company_unapplied, sum(receipts)::bigint as receipts, bucket,
+       grouping(bucket) as whole
+from part
 group by grouping sets ((entity, account, currency, company_currency), (entity, account, currency, company_currency, bucket))
 order by entity, account, currency, company_currency, whole desc, bucket;
 

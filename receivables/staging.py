@@ -96,6 +96,7 @@ class Staging:
         self._run = str(scope["run_id"])
         self._known: dict[str, Digests] = {}
         self._settled = False
+        self._unknown: list[tuple[str, str]] | None = None  # None: not asked since the last page
         self._waiting: defaultdict[str, bytearray] = defaultdict(bytearray)  # by name in COPY
         self._rows = 0
         self.done, self._ordinal = self._resume()
@@ -142,7 +143,7 @@ class Staging:
         )  # fmt: skip
         self._rows += len(digests)
         self._ordinal += 1
-        self._settled = False
+        self._settled, self._unknown = False, None
         if page.last:
             self.done.add(slice_.name)
         if page.last or rejects or self._rows >= BATCH:
@@ -185,9 +186,11 @@ class Staging:
 
     def unknown_customers(self) -> list[tuple[str, str]]:
         """(entity, number) of the customers that staged items name and of whom no more than that is known."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            set_tenant(cursor, self._scope["tenant_id"])
-            return cursor.execute(SQL["unknown_customers"], self._scope).fetchall()
+        if self._unknown is None:
+            with self._connection.transaction(), self._connection.cursor() as cursor:
+                set_tenant(cursor, self._scope["tenant_id"])
+                self._unknown = cursor.execute(SQL["unknown_customers"], self._scope).fetchall()
+        return self._unknown
 
     def complete_customers(self) -> None:
         """Gives every item a customer, marked incomplete where its number is all that is known.

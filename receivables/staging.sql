@@ -64,11 +64,17 @@ where s.run_id = %(run_id)s and {same_key} and s.seq < twice.last_seq;
 
 -- name: unknown_customers
 -- Customers that staged items and receipts name and of whom nothing but the number is published or staged.
-(select entity, customer from receivables.staged_open_item where run_id = %(run_id)s and customer <> ''
- union select entity, customer from receivables.staged_receipt where run_id = %(run_id)s and customer <> '')
-except select entity, number from receivables.staged_customer where run_id = %(run_id)s
-except select entity, number from receivables.customer
-       where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and not incomplete
+select distinct named.entity, named.customer
+from (select entity, customer from receivables.staged_open_item where run_id = %(run_id)s and customer <> ''
+      union all
+      select entity, customer from receivables.staged_receipt where run_id = %(run_id)s and customer <> '') as named
+where not exists (
+    select from receivables.staged_customer s
+    where s.run_id = %(run_id)s and s.entity = named.entity and s.number = named.customer)
+  and not exists (
+    select from receivables.customer c
+    where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
+      and c.entity = named.entity and c.number = named.customer and not c.incomplete)
 order by 1, 2;
 
 -- name: known_digests
