@@ -32,10 +32,13 @@ from encours import sync as syncing
 from encours.overview import ConnectorStatus, TieOutReport
 from encours.postgres import Role
 from encours.registry import Connector, Registry
+from encours.security import Security
 from encours.settings import Settings
+from encours.translation import translated
 from identity.authority import Authority
+from identity.checkpoints import CheckpointFiles
 from identity.credentials import Description
-from identity.errors import Denied, NeedsConsent, TryLater
+from identity.errors import Denied
 from identity.kinds import Basic, IntacctLogin, Material
 from identity.kms import LocalKms
 from identity.ports import Sign
@@ -82,7 +85,10 @@ class Hub:
         self.clock = clock
         self.registry = Registry(self.app)
         self.store = Store(self.app, clock)
-        self.authority = Authority(self._identity, LocalKms(settings.key_file), clock)
+        self.authority = Authority(
+            self._identity, LocalKms(settings.key_file), clock, CheckpointFiles(settings.checkpoints)
+        )
+        self.security = Security(self.registry, self.authority)
         self._sleep = sleep
 
     @classmethod
@@ -401,23 +407,6 @@ class Lent(AuthBase):
     def renew(self, request: PreparedRequest) -> bool:
         """Forgets the session that signed this request; see OriginAuth."""
         return self._auth.renew(request)
-
-
-@contextmanager
-def translated(key: str) -> Iterator[None]:
-    """Identity's errors as the hub's own, with the connector's name and the provider's code."""
-    try:
-        yield
-    except TryLater as error:
-        raise Transient(_naming(key, error)) from error
-    except (NeedsConsent, Denied) as error:
-        raise Misconfigured(_naming(key, error)) from error
-
-
-def _naming(key: str, error: Exception) -> str:
-    """The error's sentence with the connector's name, which it may have already."""
-    sentence = str(error)
-    return sentence if sentence.startswith((f"{key}:", f"{key} ")) else f"{key}: {sentence}"
 
 
 def person() -> str:

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     airflow_url: SecretStr | None = None
     private_networks: Annotated[tuple[Network, ...], NoDecode] = ()
     key_file: Path = Field(default_factory=lambda values: values["home"] / "key")
+    checkpoints: Path = Field(default_factory=lambda values: values["home"] / "checkpoints")
 
     def __init__(self, **values: Any) -> None:
         home = values.setdefault("home", default_home())

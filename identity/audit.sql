@@ -15,6 +15,12 @@ values (%(tenant_id)s, %(sequence)s, %(body)s, %(mac)s);
 -- The whole chain of the tenant, from its first entry.
 select sequence, body, mac from identity.audit_entry where tenant_id = %(tenant_id)s order by sequence;
 
+-- name: told
+-- The entries of the tenant, of one event or of all, from the first on.
+select sequence, body from identity.audit_entry
+where tenant_id = %(tenant_id)s and (%(event)s::text is null or event = %(event)s)
+order by sequence;
+
 -- name: chain_key
 -- The sealed key of the tenant's chain.
 select key_version, wrapped_key, chain_key from identity.audit_chain where tenant_id = %(tenant_id)s;

@@ -13,17 +13,21 @@ from identity.credentials import Credentials
 from identity.errors import Denied
 from identity.intacct import IntacctAuth
 from identity.kinds import IntacctLogin
-from identity.ports import Clock, Connector, Database, Exchange, Kms
+from identity.ports import Checkpoints, Clock, Connector, Database, Exchange, Kms
+from identity.rotation import Rotation
 from identity.signing import OriginAuth, SigningAuth
 from identity.vault import Vault
 
 
 class Authority:
-    """All that identity offers, wired: `auth`, `credentials` and `audit`; the clock has a zone."""
+    """All that identity offers, wired: `auth`, `credentials`, `audit` and `keys`; the clock has a zone."""
 
-    def __init__(self, database: Database, kms: Kms, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, kms: Kms, clock: Clock, checkpoints: Checkpoints | None = None
+    ) -> None:
         vault = Vault(kms)
-        self.audit = Audit(database, vault, clock)
+        self.audit = Audit(database, vault, clock, checkpoints)
+        self.keys = Rotation(database, vault, self.audit)
         self.credentials = Credentials(database, vault, self.audit, clock)
         self._clock = clock
 

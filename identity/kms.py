@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import fcntl
 import hashlib
 import json
 import os
 import secrets
 import stat
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,10 +54,7 @@ class LocalKms:
         """Wraps with the current key; makes the file on the very first use, when `known` is empty."""
         if not known and not self._path.exists():
             self._create()
-        ring = self._read()
-        lacking = set(known) - ring.keys.keys()
-        if lacking:
-            raise self._lacks(min(lacking))
+        ring = self._with(known)
         nonce = secrets.token_bytes(NONCE_BYTES)
         cipher = AESGCM(ring.keys[ring.current].reveal())
         return Wrapped(
@@ -73,6 +72,41 @@ class LocalKms:
             return Key(cipher.decrypt(nonce, sealed, _bound(context, wrapped.version)))
         except (InvalidTag, ValueError):
             raise Denied("sealed_changed", "The wrapped key of a sealed row was changed or moved.") from None
+
+    def current(self) -> str:
+        """The version that wraps from now on."""
+        return self._read().current
+
+    def rotate(self, known: Collection[str]) -> str:
+        """Adds a key to the file and makes it the current one; the file is whole before and after.
+
+        The older keys stay in the file: rows and backups that they sealed still open.
+        """
+        with self._alone():
+            ring = self._with(known)
+            key = secrets.token_bytes(KEY_BYTES)
+            number = 1 + max(int(version.partition("-")[0]) for version in ring.keys)
+            version = _version(str(number), key)
+            self._replace(_content({**ring.keys, version: Key(key)}, version))
+        return version
+
+    def _with(self, known: Collection[str]) -> _Ring:
+        """The keys; raises Denied if one of those known is not among them."""
+        ring = self._read()
+        lacking = set(known) - ring.keys.keys()
+        if lacking:
+            raise self._lacks(min(lacking))
+        return ring
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else rotates meanwhile: of two new keys that were written at once, one would be lost."""
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def _lacks(self, version: str) -> Denied:
         return Denied(
@@ -116,29 +150,42 @@ class LocalKms:
             )
 
     def _create(self) -> None:
-        # Written aside, then linked: whole or absent, and of two first users the second keeps the other's.
+        # Of two first users the second keeps the other's key.
+        key = secrets.token_bytes(KEY_BYTES)
+        version = _version("1", key)
+        with self._aside(_content({version: Key(key)}, version)) as aside, suppress(FileExistsError):
+            os.link(aside, self._path)
+
+    def _replace(self, content: bytes) -> None:
+        with self._aside(content) as aside:
+            aside.rename(self._path)
+
+    @contextmanager
+    def _aside(self, content: bytes) -> Iterator[Path]:
+        """A whole new file beside the key file, which is then put in its place: whole or not at all."""
         try:
-            handle, aside = tempfile.mkstemp(prefix=f".{self._path.name}-", dir=self._path.parent)
+            handle, name = tempfile.mkstemp(prefix=f".{self._path.name}-", dir=self._path.parent)
+            aside = Path(name)
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(_first_content())
+                    file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
-                _link_unless_there(aside, self._path)
+                yield aside
             finally:
-                Path(aside).unlink()
+                aside.unlink(missing_ok=True)
+            _sync(self._path.parent)
         except OSError as error:
             raise Denied(
                 "key_file_unwritable",
-                f"The key file {self._path} cannot be made: {error.strerror}. Its folder must exist and be "
-                "writable.",
+                f"The key file {self._path} cannot be written: {error.strerror}. Its folder must exist and "
+                "be writable.",
             ) from None
 
 
-def _first_content() -> bytes:
-    key = secrets.token_bytes(KEY_BYTES)
-    version = _version("1", key)
-    return json.dumps({"current": version, "keys": {version: base64.b64encode(key).decode("ascii")}}).encode()
+def _content(keys: Mapping[str, Key], current: str) -> bytes:
+    told = {version: base64.b64encode(key.reveal()).decode("ascii") for version, key in keys.items()}
+    return json.dumps({"current": current, "keys": told}).encode()
 
 
 def _parsed(content: bytes) -> _Ring | None:
@@ -156,16 +203,13 @@ def _sound(version: str, key: bytes) -> bool:
     return len(key) == KEY_BYTES and version == _version(version.partition("-")[0], key)
 
 
-def _link_unless_there(aside: str, path: Path) -> None:
+def _sync(folder: Path) -> None:
+    """Puts the folder's new entry on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.link(aside, path)
-    except FileExistsError:
-        return
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def _version(number: str, key: bytes) -> str:

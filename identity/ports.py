@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
 
 import psycopg
 from requests import PreparedRequest
 
 from identity.secret import Key
+
+if TYPE_CHECKING:
+    from identity.checkpoints import Checkpoint
 
 Sign = Callable[[PreparedRequest], PreparedRequest]
 
@@ -63,6 +66,16 @@ class Clock(Protocol):
         """Now."""
 
 
+class Checkpoints(Protocol):
+    """A second place, outside of the database, that remembers where each tenant's audit chain ended."""
+
+    def add(self, checkpoint: Checkpoint) -> None:
+        """Keeps it, beside those of before."""
+
+    def last(self, tenant_id: int) -> Checkpoint | None:
+        """The last one kept of this tenant; raises Denied if what is kept cannot be read."""
+
+
 class Wrapped(NamedTuple):
     """A data key that only the key service can open: by which of its key versions, and the ciphertext."""
 
@@ -78,6 +91,15 @@ class Kms(Protocol):
 
         `known` are the versions that this installation has sealed with: a service that lacks one of them
         is not the right one and refuses (Denied); only where there are none may it make its first key.
+        """
+
+    def current(self) -> str:
+        """The version that wraps from now on; raises Denied where there is no key yet."""
+
+    def rotate(self, known: Collection[str]) -> str:
+        """Makes a new key the current one and gives its version; what older ones wrapped still opens.
+
+        `known` as in `wrap`: a service that lacks one of them makes no other.
         """
 
     def unwrap(self, wrapped: Wrapped, context: bytes) -> Key:

@@ -59,13 +59,27 @@ class Vault:
         The key version is noted in the same transaction, so that the key service can refuse to start anew
         once anything is sealed. Raises Denied for the key service's reasons.
         """
-        known = [version for (version,) in connection.execute(SQL["key_versions"])]
+        known = self._known(connection)
         data_key = Key(secrets.token_bytes(KEY_BYTES))
         version, wrapped_key = self._kms.wrap(data_key, _key_place(place).context(), known)
         connection.execute(SQL["note_key_version"], {"version": version})
         nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = AESGCM(data_key.reveal()).encrypt(nonce, secret.reveal().encode(), _bound(place, version))
         return Sealed(version, wrapped_key, nonce + sealed)
+
+    def current(self) -> str:
+        """The key version that seals from now on."""
+        return self._kms.current()
+
+    def rotate(self, connection: psycopg.Connection[Any]) -> str:
+        """Makes a new key the current one and gives its version; sealed rows open as before."""
+        version = self._kms.rotate(self._known(connection))
+        # At once: of two transactions that note it first, one would wait for the other with rows locked.
+        connection.execute(SQL["note_key_version"], {"version": version})
+        return version
+
+    def _known(self, connection: psycopg.Connection[Any]) -> list[str]:
+        return [version for (version,) in connection.execute(SQL["key_versions"])]
 
     def open(self, place: Place, sealed: Sealed) -> Secret:
         """The secret that was sealed for this place; raises Denied if the row is not what was written."""

@@ -11,7 +11,7 @@ import sys
 import psycopg
 import typer
 
-from encours.cli import connectors, receivables, rejects, sandbox, syncing
+from encours.cli import audit, connectors, keys, receivables, rejects, sandbox, syncing
 from encours.cli.output import complain, stderr
 from encours.cli.service import down, up
 from receivables.errors import HubError, Transient
@@ -36,6 +36,8 @@ app.command(name="aging", hidden=True)(receivables.ageing)
 app.command()(receivables.statement)
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(rejects.app, name="rejects")
+app.add_typer(audit.app, name="audit")
+app.add_typer(keys.app, name="keys")
 app.add_typer(sandbox.app, name="sandbox")
 
 

@@ -30,7 +30,11 @@ VERSION = {"version", "first_used_at"}
 
 # (table, role): privilege -> columns. What is not listed is nobody's; DELETE has no columns.
 EXPECTED: dict[tuple[str, str], dict[str, set[str]]] = {
-    ("audit_chain", "encours_identity"): {"SELECT": CHAIN, "INSERT": CHAIN},
+    ("audit_chain", "encours_identity"): {
+        "SELECT": CHAIN,
+        "INSERT": CHAIN,
+        "UPDATE": {"key_version", "wrapped_key", "chain_key"},
+    },
     ("audit_entry", "encours_app"): {
         "SELECT": {"tenant_id", "sequence", "mac"},
         "INSERT": {"tenant_id", "sequence", "body", "mac"},

@@ -11,7 +11,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
+
+from encours.postgres import SUPERUSER
 
 if TYPE_CHECKING:
     from tests.sync.conftest import Erp, Install, Installation, Start
@@ -85,6 +88,51 @@ def test_a_held_run_has_an_exit_code_of_its_own(installation: Installation, erp:
     assert "no customer: posted to the account" in out
     assert did["account"] in out
     erp.well()
+    assert installation.command("sync", added)[0] == 0
+
+
+def test_the_audit_is_listed_proven_and_exported(installation: Installation, added: str) -> None:
+    code, out, _ = installation.command("audit", "list", "--tenant", "acme", "--event", "connected", "--json")
+    (told,) = json.loads(out)
+    assert (code, told["tenant"], told["entry"]["sequence"]) == (0, "acme", 1)
+    assert installation.command("audit", "list", "--event", "nonsense")[0] == 2
+
+    assert installation.command("audit", "checkpoint") == (0, "1 signed.\n", "")
+    assert installation.command("audit", "checkpoint") == (0, "Nothing new to sign.\n", "")
+    code, out, _ = installation.command("audit", "verify")
+    assert code == 0
+    assert "entries are proven, checkpoint at " in out
+
+    code, out, _ = installation.command("audit", "export")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert events[0]["metadata"]["event_code"] == "connected"
+    assert events[-1]["metadata"]["event_code"] == "exported"
+    code, out, _ = installation.command("audit", "export", "--format", "cef", "--since", "2026-01-01")
+    assert code == 0
+    assert all(line.startswith("CEF:0|Encours|") for line in out.splitlines())
+    assert len(out.splitlines()) == len(events) + 1
+
+    database = installation.database
+    with psycopg.connect(database.postgres.url(SUPERUSER, database.name)) as connection:
+        connection.execute("delete from identity.audit_entry where sequence > 1")
+    code, out, _ = installation.command("audit", "verify")
+    assert code == 3
+    assert "entry 2 is cut. Before it 1 entries are proven" in out
+    code, _, complaint = installation.command("audit", "checkpoint")
+    assert code == 1
+    assert "Find out who wrote to the schema identity" in complaint
+
+
+def test_keys_are_rotated_and_the_next_sync_signs(installation: Installation, erp: Erp, added: str) -> None:
+    erp.well()
+    (before,) = json.loads(installation.command("keys", "list", "--json")[1])
+    code, out, _ = installation.command("keys", "rotate")
+    assert code == 0
+    assert out.startswith("2 secrets are sealed by key 2-")
+    after = json.loads(installation.command("keys", "list", "--json")[1])
+    assert [(one["sealed"], one["current"]) for one in after] == [(2, True)]
+    assert after[0]["version"] != before["version"]
     assert installation.command("sync", added)[0] == 0
 
 

@@ -1,0 +1,19 @@
+"""More events in the audit, and keys that change under sealed rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Runs the SQL file as it is, through psycopg itself."""
+    connection = op.get_bind().connection.driver_connection
+    if not isinstance(connection, psycopg.Connection):
+        raise TypeError("The versions run through psycopg 3 only.")
+    connection.execute(Path(__file__).with_name("0004_audit_events.sql").read_bytes())
