@@ -15,6 +15,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sandbox.billing import Billing
 
 EXPONENTS = {"EUR": 2, "USD": 2, "JPY": 0, "KWD": 3}
 ZERO = {currency: Decimal(0).scaleb(-places) for currency, places in EXPONENTS.items()}
@@ -243,10 +247,12 @@ class Books:
         self.companies = {company.code: company for company in companies}
         self.today = today
         self.customers: dict[str, Customer] = {}
+        self.billings: dict[str, Billing] = {}
         self.items: list[Item] = []
         self.ledger: dict[tuple[str, str], list[Line]] = defaultdict(list)
         self.version = 0
         self._numbers: dict[tuple[str, str, str], int] = {}
+        self._last_billing = 90000000
         self._by_key: dict[tuple[str, str, str, int], Item] = {}
 
     def next_number(self, company: Company, year: str, first: int) -> str:
@@ -255,6 +261,16 @@ class Books:
         number = self._numbers.get(key, first)
         self._numbers[key] = number + 1
         return str(number)
+
+    def next_billing(self) -> str:
+        """Give the number after the highest billing document."""
+        return str(self._last_billing + 1)
+
+    def bill(self, billing: Billing) -> None:
+        """Keep the billing document of an accounting document that is posted."""
+        self.billings[billing.number] = billing
+        self._last_billing = max(self._last_billing, int(billing.number))
+        self.version += 1
 
     def post(self, document: Document, items: Sequence[Item]) -> Document:
         """Write a balanced document into the sub-ledger and the journal.

@@ -1,17 +1,20 @@
-"""Business transactions: invoices, credit memos, reversals, noted and parked documents, dunning.
+"""Business transactions: invoices, credit memos, cancellations, noted and parked documents, dunning.
 
-Each function writes one transaction through `Books.post` or `Books.note` and gives back its document.
+Each function writes one transaction through `Books.post` or `Books.note` and gives back its document; one of
+type RV has a billing document.
 Document types, posting keys and account numbers are customary ones [K]; receipts are in `sandbox.receipts`.
 It refuses what an ERP refuses: reversing what is already cleared.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
+from sandbox.billing import CANCELLATIONS, CREDIT_MEMO, INVOICE, Billing, Part, TaxCode, divide
 from sandbox.books import Account, Books, Clearing, Company, Customer, Document, Item, money
 
 TRADE = "12100000"
@@ -119,17 +122,22 @@ def customer_item(account: Account, amount: Decimal, rate: Decimal, when: When, 
     return item
 
 
-def _sales_lines(items: Sequence[Item], company: Company, currency: str, rate: Decimal) -> list[Item]:
-    """Balance customer items by revenue and output tax, to the last unit in both currencies."""
+def _sales_lines(items: Sequence[Item], parts: Sequence[Part], rate: Decimal, company: Company) -> list[Item]:
+    """Balance customer items by revenue and a line per tax code, to the last unit in both currencies."""
     gross = sum((item.amount for item in items), Decimal(0))
     company_gross = sum((item.company_amount for item in items), Decimal(0))
-    net = money(gross * 100 / (100 + company.tax_percent), currency)
-    company_net = money(net * rate, company.currency)
-    key = "50" if gross > 0 else "40"
-    lines = [Item(REVENUE, -net, -company_net, posting_key=key)]
-    if gross != net or company_gross != company_net:
-        lines.append(Item(OUTPUT_TAX, net - gross, company_net - company_gross, posting_key=key))
-    return lines
+    sign, key = (-1, "50") if gross > 0 else (1, "40")
+    taxes: dict[TaxCode, Decimal] = defaultdict(Decimal)
+    for part in parts:
+        taxes[part.tax_code] += sign * part.tax
+    lines = [
+        Item(OUTPUT_TAX, tax, money(tax * rate, company.currency), posting_key=key)
+        for tax in taxes.values()
+        if tax
+    ]
+    net = -gross - sum((line.amount for line in lines), Decimal(0))
+    company_net = -company_gross - sum((line.company_amount for line in lines), Decimal(0))
+    return [Item(REVENUE, net, company_net, posting_key=key), *lines]
 
 
 def _reference(billing_document: str) -> str:
@@ -152,6 +160,8 @@ def invoice(
 ) -> Document:
     """Post an invoice; each instalment is a D item of its own [K], due 30 days after the one before."""
     company, terms = account.company, TERMS["0009" if instalments > 1 else account.terms]
+    if kind == "RV":
+        billing_document = billing_document or books.next_billing()
     document = header(
         books, company, kind, when, currency, number=number, reference=_reference(billing_document),
         transaction="VF01" if kind == "RV" else "FB70",
@@ -173,7 +183,11 @@ def invoice(
         item.billing_document = billing_document
         item.assignment = when.posting.strftime("%Y%m%d")
         items.append(item)
-    return books.post(document, [*items, *_sales_lines(items, company, currency, rate)])
+    parts = divide(account, gross, currency, billing_document or document.number)
+    books.post(document, [*items, *_sales_lines(items, parts, rate, company)])
+    if kind == "RV":
+        books.bill(Billing(billing_document, INVOICE, document, account, parts))
+    return document
 
 
 def credit_memo(
@@ -191,6 +205,8 @@ def credit_memo(
 ) -> Document:
     """Post a credit memo: a negative item; it may name its invoice, or V: due like an invoice [D]."""
     company = account.company
+    if kind == "RV":
+        billing_document = billing_document or books.next_billing()
     document = header(
         books, company, kind, when, currency, number=number, reference=_reference(billing_document),
         transaction="VF01" if kind == "RV" else "FB75",
@@ -200,7 +216,11 @@ def credit_memo(
     item.invoice_reference = reference
     if of is not None:
         refer(item, of)
-    return books.post(document, [item, *_sales_lines([item], company, currency, rate)])
+    parts = divide(account, gross, currency, billing_document or document.number)
+    books.post(document, [item, *_sales_lines([item], parts, rate, company)])
+    if kind == "RV":
+        books.bill(Billing(billing_document, CREDIT_MEMO, document, account, parts))
+    return document
 
 
 def refer(item: Item, to: Item) -> None:
@@ -215,47 +235,91 @@ def clear_by(books: Books, document: Document, items: Sequence[Item], when: When
     books.clear(items, Clearing(document.number, document.year, when.posting, when.entered))
 
 
+def billing_of(books: Books, document: Document) -> Billing | None:
+    """Give the billing document of an accounting document."""
+    return books.billings.get(document.items[0].billing_document)
+
+
 def reversal(
     books: Books, document: Document, when: When, *, negative_posting: bool = False, number: str = ""
 ) -> Document:
     """Reverse a document whose customer items are open: both name and clear each other [K].
 
+    A billed one is reversed by cancelling its billing document [D: SAP Note 1259505].
+
     Raises:
-        ValueError: a customer item of the document is not open.
+        ValueError: a customer item of the document is not open, or its billing document is cancelled.
     """
-    reversing = header(
-        books, document.company, document.kind, when, document.currency, number=number, reversal_reason="01",
-        transaction="FB08",
-    )  # fmt: skip
-    reversing.is_reversal, reversing.reverses = True, document
-    items = []
-    for item in document.items:
-        opposite = Item(
-            account=item.account,
-            amount=-item.amount,
-            company_amount=-item.company_amount,
-            account_type=item.account_type,
-            number=item.number,
-            customer=item.customer,
-            branch=item.branch,
-            special_gl=item.special_gl,
-            posting_key={"01": "11", "11": "01", "40": "50", "50": "40"}.get(
-                item.posting_key, item.posting_key
-            ),
-            billing_document=item.billing_document,
-            is_negative_posting=negative_posting,
-        )
-        if item.account_type == "D":
-            opposite.base_date = opposite.due_date = when.posting
-        items.append(opposite)
-    group = [item for item in (*document.items, *items) if item.account_type == "D"]
-    if any(item.clearing for item in group):
+    if any(item.clearing for item in document.customer_items):
         raise ValueError(f"document {document.number} has cleared items")
-    books.post(reversing, items)
+    reversing = _opposite(
+        books, document, when, negative_posting=negative_posting, number=number, transaction="FB08"
+    )
+    reversing.is_reversal, reversing.reverses, reversing.reversal_reason = True, document, "01"
     document.is_reversed, document.reverses = True, reversing
     document.changed = when.entered
-    clear_by(books, reversing, group, when)
+    clear_by(books, reversing, [*document.customer_items, *reversing.customer_items], when)
     return reversing
+
+
+def cancellation(books: Books, document: Document, when: When) -> Document:
+    """Cancel a billing document: an ordinary opposite document that names and clears nothing [K].
+
+    Raises:
+        ValueError: the document has no billing document, or it is cancelled already.
+    """
+    if billing_of(books, document) is None:
+        raise ValueError(f"document {document.number} has no billing document")
+    return _opposite(books, document, when)
+
+
+def _opposite(
+    books: Books,
+    document: Document,
+    when: When,
+    *,
+    negative_posting: bool = False,
+    number: str = "",
+    transaction: str = "",
+) -> Document:
+    """Post a document's opposite, and the cancellation of its billing document if it has one."""
+    billing = billing_of(books, document)
+    if billing is not None and (billing.is_cancelled or billing.cancels):
+        raise ValueError(f"billing document {billing.number} cannot be cancelled")
+    cancelling = "" if billing is None else books.next_billing()
+    opposite = header(
+        books, document.company, document.kind, when, document.currency, number=number,
+        reference=_reference(cancelling), transaction="VF11" if billing else transaction,
+    )  # fmt: skip
+    items = [
+        _opposite_item(item, when, cancelling, negative_posting=negative_posting) for item in document.items
+    ]
+    books.post(opposite, items)
+    if billing is not None:
+        category = CANCELLATIONS[billing.category]
+        books.bill(Billing(cancelling, category, opposite, billing.account, billing.parts, cancels=billing))
+        billing.is_cancelled, billing.changed = True, when.entered
+    return opposite
+
+
+def _opposite_item(item: Item, when: When, billing_document: str, *, negative_posting: bool) -> Item:
+    keys = {"01": "11", "11": "01", "40": "50", "50": "40"}
+    opposite = Item(
+        account=item.account,
+        amount=-item.amount,
+        company_amount=-item.company_amount,
+        account_type=item.account_type,
+        number=item.number,
+        customer=item.customer,
+        branch=item.branch,
+        special_gl=item.special_gl,
+        posting_key=keys.get(item.posting_key, item.posting_key),
+        billing_document=billing_document and item.billing_document and billing_document,
+        is_negative_posting=negative_posting,
+    )
+    if item.account_type == "D":
+        opposite.base_date = opposite.due_date = when.posting
+    return opposite
 
 
 def down_payment_request(

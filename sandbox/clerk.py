@@ -110,8 +110,6 @@ class Desk:
         if self.company_code is not None and self.company_code not in self.books.companies:
             raise ValueError(f"no company code {self.company_code}")
         self._history = History(self.books, str(self.rng.random()))
-        # numbers of billing documents above those of the history
-        self._history.skip_billing(self.rng.randint(1_000_000, 8_000_000))
 
     def company(self) -> Company:
         """Give the company code asked for, or draw one."""
@@ -135,10 +133,15 @@ class Desk:
             and not self.books.customers[item.customer].blocked
             and (item.document.number, item.document.year, str(item.number)) not in named
             and abs(item.amount) >= minimum_parts
+            and not self._is_cancelled(item)
         ]
         if not found:
             raise ValueError(f"company code {company.code} has no fitting open invoice")
         return found
+
+    def _is_cancelled(self, item: Item) -> bool:
+        billing = business.billing_of(self.books, item.document)
+        return billing is not None and (billing.is_cancelled or billing.cancels is not None)
 
     def settle(self, keys: Sequence[Sequence[str]], number: str) -> Document:
         """Clear the items named by (company code, year, document, item) with one receipt."""
@@ -244,6 +247,13 @@ class Desk:
             raise ValueError("no invoice can be reversed")
         return business.reversal(self.books, self.rng.choice(wanted).document, self.when)
 
+    def cancellation(self) -> Document:
+        """Cancel the billing document of an invoice: the opposite invoice stays open beside it."""
+        wanted = [item.document for item in self._candidates(1) if item.billing_document]
+        if not wanted:
+            raise ValueError("no billed invoice can be cancelled")
+        return business.cancellation(self.books, self.rng.choice(wanted), self.when)
+
     def reissue(self) -> Document:
         """Reverse an invoice and post it again: SAP never uses a document's number twice."""
         wrong = self.reversal().reverses
@@ -252,9 +262,8 @@ class Desk:
         item = wrong.customer_items[0]
         account = self.books.customers[item.branch or item.customer].accounts[wrong.company.code]
         gross = sum((each.amount for each in wrong.customer_items), Decimal(0))
-        billing = self._history.billing_number() if wrong.kind == "RV" else ""
         return business.invoice(
-            self.books, account, self.when, gross, wrong.currency, kind=wrong.kind, billing_document=billing,
+            self.books, account, self.when, gross, wrong.currency, kind=wrong.kind,
             instalments=len(wrong.customer_items), text=item.text,
         )  # fmt: skip
 
@@ -339,6 +348,7 @@ ACTIONS: dict[str, Callable[[Desk], Document]] = {
     "partials": Desk.partial,
     "residuals": Desk.residual,
     "reversals": Desk.reversal,
+    "cancellations": Desk.cancellation,
     "reissues": Desk.reissue,
     "down_payments": Desk.down_payment,
     "resets": Desk.reset,

@@ -1,7 +1,8 @@
 """The services' $metadata: the documents in `metadata/`, read for the names, types and lengths they declare.
 
-Those of API_OPLACCTGDOCITEMCUBE_SRV and API_BUSINESS_PARTNER follow the vendor's OpenAPI and EDMX files [F];
-README.md lists the others with their source. It refuses services that have no document.
+Those of API_OPLACCTGDOCITEMCUBE_SRV, API_BILLING_DOCUMENT_SRV and API_BUSINESS_PARTNER follow the vendor's
+OpenAPI and EDMX files [F]; README.md lists the others with their source. It refuses services that have no
+document.
 """
 
 from __future__ import annotations

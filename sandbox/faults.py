@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
 from typing import Any
 
+from sandbox.billing import Billing
 from sandbox.books import Books, Company, Customer, Document, Item, Line
 from sandbox.business import RANGES, TRADE
 from sandbox.parties import KEY_ACCOUNTS
@@ -90,6 +91,10 @@ class View:
     def _hidden_customers(self) -> set[str]:
         return {number for fault in self.faults.values() for number in fault.customers}
 
+    def _hidden_partners(self) -> set[str]:
+        """Give the customers whose transactions are not shown: hidden ones and blocked partners."""
+        return self._hidden_customers() | {c.number for c in self.books.customers.values() if c.blocked}
+
     def items(self) -> Sequence[Item]:
         """Give the items that the user may see, in the order of their keys."""
         version = (self.books.version, self.version)
@@ -102,7 +107,7 @@ class View:
         hidden = {item for fault in faults for item in fault.hidden}
         replaced = {old: new for fault in faults for old, new in fault.replaced.items()}
         added = [item for fault in faults for item in fault.added]
-        customers = self._hidden_customers() | {c.number for c in self.books.customers.values() if c.blocked}
+        customers = self._hidden_partners()
         shown = [
             replaced.get(item, item)
             for item in (*self.books.items, *added)
@@ -111,6 +116,17 @@ class View:
             and self.shows_company(item.document.company.code)
         ]
         return sorted(shown, key=lambda item: item.key)
+
+    def billings(self, numbers: Collection[str] | None = None) -> list[Billing]:
+        """Give the billing documents that the user may see, or those of the numbers, in their order."""
+        billings = self.books.billings
+        wanted = sorted(billings if numbers is None else billings.keys() & numbers)
+        hidden = self._hidden_partners()
+        return [
+            billing
+            for billing in map(billings.__getitem__, wanted)
+            if billing.payer not in hidden and self.shows_company(billing.document.company.code)
+        ]
 
     def lines(self) -> list[Line]:
         """Give the journal's lines of the company codes that the user may see."""

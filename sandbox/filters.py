@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -27,6 +28,13 @@ TOKEN = re.compile(
     r"|(?P<number>-?\d+(?:\.\d+)?[mMdDfFlL]?)(?![\w'])"
     r"|(?P<name>[A-Za-z_][A-Za-z_0-9]*))"
 )
+
+
+def always(value: Any) -> Column:
+    """Give the column that has one value in every row."""
+    return lambda _row: value
+
+
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
     "ne": operator.ne,
@@ -35,6 +43,19 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "lt": operator.lt,
     "le": operator.le,
 }
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The test that a property has one of some values: `A eq '1' or A eq '2'`, and `A eq '1'` alone."""
+
+    name: str
+    column: Column
+    values: frozenset[Any]
+
+    def __call__(self, row: Any) -> bool:
+        """Say whether a row passes."""
+        return self.column(row) in self.values
 
 
 class BadQuery(ValueError):
@@ -127,7 +148,7 @@ class Parser:
         tests = [self._all_of()]
         while self._take("or"):
             tests.append(self._all_of())
-        return tests[0] if len(tests) == 1 else lambda row: any(test(row) for test in tests)
+        return tests[0] if len(tests) == 1 else _any(tests)
 
     def _all_of(self) -> Test:
         test = self._negated()
@@ -163,7 +184,18 @@ class Parser:
         kind, text = self._next()
         if kind == "end":
             raise BadQuery(f"A value is missing after '{name} {word}'")
-        return _comparison(self._columns[name], word, compare, literal(kind, text, prop))
+        value = literal(kind, text, prop)
+        if word == "eq":
+            return OneOf(name, self._columns[name], frozenset([value]))
+        return _comparison(self._columns[name], word, compare, value)
+
+
+def _any(tests: Sequence[Test]) -> Test:
+    """Join tests by `or`; values of one property become one look-up, however many they are."""
+    found = [test for test in tests if isinstance(test, OneOf)]
+    if len(found) == len(tests) and len({test.name for test in found}) == 1:
+        return OneOf(found[0].name, found[0].column, frozenset().union(*(test.values for test in found)))
+    return lambda row: any(test(row) for test in tests)
 
 
 def _both(left: Test, right: Test) -> Test:
@@ -171,7 +203,7 @@ def _both(left: Test, right: Test) -> Test:
 
 
 def _comparison(column: Column, word: str, compare: Callable[[Any, Any], bool], value: Any) -> Test:
-    if word in ("eq", "ne"):
+    if word == "ne":
         return lambda row: compare(column(row), value)
     if value is None:
         return lambda _row: False

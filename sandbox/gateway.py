@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
@@ -192,7 +193,7 @@ class Gateway:
             (self._version(), start, end),
             self._balances,
             make_columns(BALANCE),
-            lambda: ledger.balances(self.view, start, end),
+            lambda _accounts: ledger.balances(self.view, start, end),
             options,
         )
         return self._page(request, self._balances, chosen, options)
@@ -201,7 +202,7 @@ class Gateway:
         declared = chosen_set.type
         options = read_options(request.query_params, declared)
         chosen = self._chooser.choose(
-            self._version(), declared, chosen_set.columns, lambda: chosen_set.rows(self.view), options
+            self._version(), declared, chosen_set.columns, partial(chosen_set.rows, self.view), options
         )
         if only_count:
             count = str(len(chosen.rows)).encode()
@@ -215,7 +216,7 @@ class Gateway:
         values = key_predicate(key, declared.key, declared.properties)
         columns = chosen_set.columns
         options = read_options(request.query_params, declared)
-        for row in chosen_set.rows(self.view):
+        for row in chosen_set.rows(self.view, {values[declared.key[0]]}):
             if all(columns[name](row) == value for name, value in values.items()):
                 return _json(
                     declared.service,

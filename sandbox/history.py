@@ -15,6 +15,7 @@ from random import Random
 from sandbox.books import Account, Books, Company, Item, money
 from sandbox.business import (
     When,
+    cancellation,
     credit_memo,
     down_payment_request,
     dun,
@@ -55,7 +56,6 @@ class History:
     def __init__(self, books: Books, seed: str) -> None:
         self.books = books
         self.rng = Random(seed)
-        self._billing = 90000000
         self._sequence = 0
         self._calendar: list[tuple[date, int, Callable[[When], object]]] = []
         self._accounts: dict[str, list[Account]] = {code: [] for code in books.companies}
@@ -93,23 +93,13 @@ class History:
         euros = Decimal(str(round(min(40 + self.rng.expovariate(1 / 1800), 90000), 2)))
         return money(euros * EUROS_TO[currency], currency), currency
 
-    def billing_number(self) -> str:
-        """Give the next billing document."""
-        self._billing += 1
-        return str(self._billing)
-
-    def skip_billing(self, numbers: int) -> None:
-        """Leave out billing numbers, so that documents posted later have new ones."""
-        self._billing += numbers
-
     def bill(self, company: Company, when: When, instalments: int = 1, currency: str = "") -> list[Item]:
         """Post one invoice of the usual mix and give its customer items."""
         kind = "RV" if self.rng.random() < 0.85 else "DR"
         gross, currency = self.draw_amount(company, currency)
-        billing = self.billing_number() if kind == "RV" else ""
         document = invoice(
             self.books, self.account(company), when, gross, currency, kind=kind,
-            instalments=instalments, billing_document=billing, text=self.rng.choice(TEXTS),
+            instalments=instalments, text=self.rng.choice(TEXTS),
         )  # fmt: skip
         return document.customer_items
 
@@ -120,7 +110,10 @@ class History:
         later = when.posting + timedelta(days=self.rng.randint(3, 45))
         if draw < 0.06:
             negative = self.rng.random() < 0.2
-            self.plan(later, lambda w: reversal(self.books, item.document, w, negative_posting=negative))
+            if draw < 0.01 and item.billing_document:
+                self.plan(later, lambda w: cancellation(self.books, item.document, w))
+            else:
+                self.plan(later, lambda w: reversal(self.books, item.document, w, negative_posting=negative))
         elif draw < 0.12 and item.document.currency == company.currency:
             self.plan(later, partial(self.credit_in_full, item))
         elif draw < 0.17:
@@ -157,8 +150,7 @@ class History:
         if kind == 0:
             credit_memo(self.books, account, when, gross, currency, kind="DG")
         elif kind == 1:
-            billing = self.billing_number()
-            credit_memo(self.books, account, when, gross, currency, kind="RV", billing_document=billing)
+            credit_memo(self.books, account, when, gross, currency, kind="RV")
         elif kind == 2:
             credit_memo(self.books, account, when, gross, currency, kind="DG", reference="V")
         elif kind == 3:

@@ -8,14 +8,14 @@ $skiptoken [K]). Options that begin with $ and are not listed are refused; other
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
 from sandbox.edmx import EntityType
-from sandbox.filters import BadQuery, Column, Parser
+from sandbox.filters import BadQuery, Column, OneOf, Parser
 
 KNOWN = {"$select", "$filter", "$orderby", "$top", "$skip", "$skiptoken", "$inlinecount", "$format"}
 Order = tuple[tuple[str, bool], ...]
@@ -100,10 +100,13 @@ class Chooser:
         version: Hashable,
         declared: EntityType,
         columns: Mapping[str, Column],
-        rows: Callable[[], Sequence[Any]],
+        rows: Callable[[Collection[str] | None], Sequence[Any]],
         options: Options,
     ) -> Chosen:
-        """Filter, aggregate where the set does so, and order; `version` names the state of the rows."""
+        """Filter, aggregate where the set does so, and order; `version` names the state of the rows.
+
+        `rows` is told the values of the key's first property that the filter is about, or None for all.
+        """
         aggregated = declared.aggregates and "ID" not in options.select and options.select
         key = (
             version,
@@ -115,10 +118,12 @@ class Chooser:
         if key in self._memory:
             self._memory.move_to_end(key)
             return self._memory[key]
-        chosen = list(rows())
         if options.filter:
             test = Parser(options.filter, declared.properties, columns).parse()
-            chosen = [row for row in chosen if test(row)]
+            named = test.values if isinstance(test, OneOf) and test.name == declared.key[0] else None
+            chosen = [row for row in rows(named) if test(row)]
+        else:
+            chosen = list(rows(None))
         if aggregated:
             chosen = aggregate(chosen, options.select, declared, columns)
             columns = {name: itemgetter(name) for name in options.select}

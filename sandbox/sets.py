@@ -8,17 +8,17 @@ that its metadata declares.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
-from sandbox import edmx
+from sandbox import edmx, sales
 from sandbox.books import ZERO, Account, Item
 from sandbox.faults import View
-from sandbox.filters import Column
+from sandbox.filters import Column, always
 
 CATEGORIES = {"": "Normal document", "S": "Noted items", "V": "Parked document"}
 ACCOUNT_NAMES = {
@@ -32,11 +32,8 @@ ACCOUNT_NAMES = {
     "71010000": "Exchange Rate Difference",
 }
 NO_END = date(9999, 12, 31)
+Rows = Callable[[View, Collection[str] | None], Sequence[Any]]
 _generated = itertools.count(1)
-
-
-def _always(value: Any) -> Column:
-    return lambda _row: value
 
 
 def make_columns(places: Mapping[str, str | Column]) -> dict[str, Column]:
@@ -80,8 +77,8 @@ ITEM: dict[str, str | Column] = {
     "AccountingDocument": "document.number",
     "AccountingDocumentItem": lambda item: str(item.number),
     "CompanyCodeName": "document.company.name",
-    "ChartOfAccounts": _always("YCOA"),
-    "AccountingDocumentItemType": _always(""),
+    "ChartOfAccounts": always("YCOA"),
+    "AccountingDocumentItemType": always(""),
     "ClearingDate": _cleared("day", None),
     "ClearingCreationDate": _cleared("entered", None),
     "ClearingAccountingDocument": _cleared("document", ""),
@@ -106,10 +103,10 @@ ITEM: dict[str, str | Column] = {
     "CashDiscount1Days": lambda item: Decimal(
         (item.discount_1_date - item.base_date).days if item.discount_1_date else 0
     ),
-    "CashDiscount2Days": _always(Decimal(0)),
+    "CashDiscount2Days": always(Decimal(0)),
     "NetPaymentDays": lambda item: Decimal(item.net_days),
     "CashDiscount1Percent": "discount_1_percent",
-    "CashDiscount2Percent": _always(Decimal("0.000")),
+    "CashDiscount2Percent": always(Decimal("0.000")),
     "PaymentMethod": "payment_method",
     "PaymentBlockingReason": "payment_block",
     "HouseBank": lambda item: "BANK1" if item.account == "11001000" else "",
@@ -117,16 +114,16 @@ ITEM: dict[str, str | Column] = {
     "InvoiceReferenceFiscalYear": "invoice_reference_year",
     "InvoiceItemReference": "invoice_item_reference",
     "FollowOnDocumentType": "follow_on",
-    "BillOfExchangeUsage": _always(""),
+    "BillOfExchangeUsage": always(""),
     "DunningBlockingReason": "dunning_block",
     "LastDunningDate": "last_dunned",
     "DunningLevel": "dunning_level",
     "DunningArea": "dunning_area",
     "PaymentDifferenceReason": "difference_reason",
-    "ClearingIsReversed": _always(False),
+    "ClearingIsReversed": always(False),
     "IsNegativePosting": "is_negative_posting",
     "PaymentReference": "payment_reference",
-    "ClearingItem": _always(Decimal(0)),
+    "ClearingItem": always(Decimal(0)),
     "ClearingDocFiscalYear": _cleared("year", "0000"),
     "OriginalReferenceDocument": lambda item: (
         f"{item.document.number:0>10}{item.document.company.code}{item.document.year}"
@@ -139,9 +136,9 @@ ITEM: dict[str, str | Column] = {
     "AccountingDocumentType": "document.kind",
     "NetDueDate": "due_date",
     "CashDiscount1DueDate": "discount_1_date",
-    "CashDiscount2DueDate": _always(None),
-    "OffsettingAccount": _always(""),
-    "OffsettingAccountType": _always(""),
+    "CashDiscount2DueDate": always(None),
+    "OffsettingAccount": always(""),
+    "OffsettingAccountType": always(""),
     "CompanyCodeCurrency": COMPANY_CURRENCY,
     "AmountInCompanyCodeCurrency": "company_amount",
     "ValuationDiffAmtInCoCodeCrcy": lambda item: ZERO[item.document.company.currency],
@@ -159,14 +156,14 @@ ITEM: dict[str, str | Column] = {
     ),
     "ExchangeRateDate": "document.posting_date",
     "TransactionCode": "document.transaction",
-    "IntercompanyTransaction": _always(""),
+    "IntercompanyTransaction": always(""),
     "DocumentReferenceID": "document.reference",
     "ReverseDocument": _reversal_partner("number", ""),
     "ReverseDocumentFiscalYear": _reversal_partner("year", "0000"),
     "ExchangeRate": _exchange_rate,
-    "SourceCompanyCode": _always(""),
+    "SourceCompanyCode": always(""),
     "ReversalReason": "document.reversal_reason",
-    "LatePaymentReason": _always(""),
+    "LatePaymentReason": always(""),
     "IsReversal": "document.is_reversal",
     "IsReversed": "document.is_reversed",
 }
@@ -179,13 +176,13 @@ CUSTOMER: dict[str, str | Column] = {
     "CustomerAccountGroup": "group",
     "CreationDate": "created",
     "PostingIsBlocked": "posting_blocked",
-    "DeletionIndicator": _always(False),
+    "DeletionIndicator": always(False),
     "CustomerCorporateGroup": "corporate_group",
     "TaxNumber1": "tax_number_1",
     "TaxNumber2": "tax_number_2",
     "VATRegistration": "vat",
     "Supplier": "supplier",
-    "OrderIsBlockedForCustomer": _always(""),
+    "OrderIsBlockedForCustomer": always(""),
 }
 CUSTOMER_COMPANY: dict[str, str | Column] = {
     "Customer": "customer.number",
@@ -198,16 +195,16 @@ CUSTOMER_COMPANY: dict[str, str | Column] = {
     "CustomerHeadOffice": "head_office",
     "AccountingClerk": "clerk",
     "UserAtCustomer": "user_at_customer",
-    "DeletionIndicator": _always(False),
-    "CustomerSupplierClearingIsUsed": _always(False),
+    "DeletionIndicator": always(False),
+    "CustomerSupplierClearingIsUsed": always(False),
     "CustomerAccountGroup": "customer.group",
 }
 PARTNER: dict[str, str | Column] = {
     "BusinessPartner": "partner",
     "Customer": "number",
-    "BusinessPartnerCategory": _always("2"),
+    "BusinessPartnerCategory": always("2"),
     "BusinessPartnerFullName": "name",
-    "BusinessPartnerGrouping": _always("BP02"),
+    "BusinessPartnerGrouping": always("BP02"),
     "BusinessPartnerUUID": "uuid",
     "CorrespondenceLanguage": "language",
     "Language": "language",
@@ -216,7 +213,7 @@ PARTNER: dict[str, str | Column] = {
     "CreationDate": "created",
     "CreationTime": "created_time",
     "BusinessPartnerIsBlocked": "blocked",
-    "IsMarkedForArchiving": _always(False),
+    "IsMarkedForArchiving": always(False),
     "TradingPartner": "trading_partner",
 }
 ADDRESS: dict[str, str | Column] = {
@@ -230,25 +227,25 @@ ADDRESS: dict[str, str | Column] = {
     "Country": "country",
     "Language": "language",
     "ValidityStartDate": "created",
-    "ValidityEndDate": _always(NO_END),
+    "ValidityEndDate": always(NO_END),
 }
 EMAIL: dict[str, str | Column] = {
     "AddressID": "address",
-    "Person": _always(""),
-    "OrdinalNumber": _always("1"),
-    "IsDefaultEmailAddress": _always(True),
+    "Person": always(""),
+    "OrdinalNumber": always("1"),
+    "IsDefaultEmailAddress": always(True),
     "EmailAddress": "email",
 }
 TAX_NUMBER: dict[str, str | Column] = {
     "BusinessPartner": lambda row: row[0].partner,
     "BPTaxType": lambda row: row[1],
     "BPTaxNumber": lambda row: row[2][:20],
-    "BPTaxLongNumber": _always(""),
+    "BPTaxLongNumber": always(""),
 }
 DUNNING: dict[str, str | Column] = {
     "Customer": "customer.number",
     "CompanyCode": "company.code",
-    "DunningArea": _always(""),
+    "DunningArea": always(""),
     "DunningBlock": "dunning_block",
     "DunningLevel": "dunning_level",
     "DunningProcedure": "dunning_procedure",
@@ -261,15 +258,15 @@ COMPANY: dict[str, str | Column] = {
     "Country": "country",
     "Currency": "currency",
     "Language": "language",
-    "ChartOfAccounts": _always("YCOA"),
-    "FiscalYearVariant": _always("K4"),
+    "ChartOfAccounts": always("YCOA"),
+    "FiscalYearVariant": always("K4"),
     "VATRegistration": "vat",
 }
 LINE: dict[str, str | Column] = {
     "ID": lambda _line: f"generated-{next(_generated)}",
-    "Ledger": _always("0L"),
+    "Ledger": always("0L"),
     "CompanyCode": "document.company.code",
-    "ChartOfAccounts": _always("YCOA"),
+    "ChartOfAccounts": always("YCOA"),
     "GLAccount": "account",
     "FiscalYear": "document.year",
     "AccountingDocument": "document.number",
@@ -290,9 +287,9 @@ LINE: dict[str, str | Column] = {
 }
 BALANCE: dict[str, str | Column] = {
     "ID": lambda _balance: f"generated-{next(_generated)}",
-    "Ledger": _always("0L"),
+    "Ledger": always("0L"),
     "CompanyCode": "company.code",
-    "ChartOfAccounts": _always("YCOA"),
+    "ChartOfAccounts": always("YCOA"),
     "GLAccount": "account",
     "CompanyCodeCurrency": "company.currency",
     "StartingBalanceAmtInCoCodeCrcy": "starting",
@@ -304,11 +301,19 @@ BALANCE: dict[str, str | Column] = {
 
 @dataclass(frozen=True)
 class EntitySet:
-    """One entity set: its declaration, its columns, and the rows that a view of the books shows."""
+    """One entity set: its declaration, its columns, and the rows that a view of the books shows.
+
+    `rows` is told which values of the key's first property are asked for (None: all) and may give more.
+    """
 
     type: edmx.EntityType
     columns: Mapping[str, Column]
-    rows: Callable[[View], Sequence[Any]]
+    rows: Rows
+
+
+def _all(rows: Callable[[View], Sequence[Any]]) -> Rows:
+    """Give all rows, whichever are asked for."""
+    return lambda view, _keys: rows(view)
 
 
 def _accounts(view: View) -> list[Account]:
@@ -324,17 +329,20 @@ def _tax_numbers(view: View) -> list[Any]:
     return [(customer, *number) for customer in view.customers() for number in customer.tax_numbers]
 
 
-SOURCES: dict[str, tuple[dict[str, str | Column], Callable[[View], Sequence[Any]]]] = {
-    "A_OperationalAcctgDocItemCube": (ITEM, View.items),
-    "A_Customer": (CUSTOMER, View.customers),
-    "A_CustomerCompany": (CUSTOMER_COMPANY, _accounts),
-    "A_BusinessPartner": (PARTNER, View.customers),
-    "A_BusinessPartnerAddress": (ADDRESS, View.customers),
-    "A_AddressEmailAddress": (EMAIL, lambda view: [c for c in view.customers() if c.email]),
-    "A_BusinessPartnerTaxNumber": (TAX_NUMBER, _tax_numbers),
-    "A_CustomerDunning": (DUNNING, lambda view: [a for a in _accounts(view) if a.dunning_procedure]),
-    "A_CompanyCode": (COMPANY, View.companies),
-    "GLAccountLineItem": (LINE, View.lines),
+SOURCES: dict[str, tuple[dict[str, str | Column], Rows]] = {
+    "A_OperationalAcctgDocItemCube": (ITEM, _all(View.items)),
+    "A_BillingDocument": (sales.BILLING, View.billings),
+    "A_BillingDocumentItem": (sales.ITEM, sales.items),
+    "A_BillingDocumentItemPrcgElmnt": (sales.ELEMENT, sales.elements),
+    "A_Customer": (CUSTOMER, _all(View.customers)),
+    "A_CustomerCompany": (CUSTOMER_COMPANY, _all(_accounts)),
+    "A_BusinessPartner": (PARTNER, _all(View.customers)),
+    "A_BusinessPartnerAddress": (ADDRESS, _all(View.customers)),
+    "A_AddressEmailAddress": (EMAIL, _all(lambda view: [c for c in view.customers() if c.email])),
+    "A_BusinessPartnerTaxNumber": (TAX_NUMBER, _all(_tax_numbers)),
+    "A_CustomerDunning": (DUNNING, _all(lambda view: [a for a in _accounts(view) if a.dunning_procedure])),
+    "A_CompanyCode": (COMPANY, _all(View.companies)),
+    "GLAccountLineItem": (LINE, _all(View.lines)),
 }
 
 

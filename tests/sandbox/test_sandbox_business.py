@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -144,7 +144,8 @@ def test_a_discount_is_kept_on_the_cleared_item(acme: Erp, day: str) -> None:
     ]
     granted = Decimal(invoice["CashDiscountAmount"])
     percent = Decimal(invoice["CashDiscount1Percent"])
-    assert 0 < granted == round(Decimal(invoice["AmountInTransactionCurrency"]) * percent / 100, 2)
+    amount = Decimal(invoice["AmountInTransactionCurrency"])
+    assert 0 < granted == (amount * percent / 100).quantize(amount, ROUND_HALF_UP)
 
 
 def test_an_invoice_is_posted_in_the_currency_asked_for(acme: Erp, day: str) -> None:

@@ -16,6 +16,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data" / "sap-odata"
 EDM = "{http://schemas.microsoft.com/ado/2008/09/edm}"
 SAP = "{http://www.sap.com/Protocols/SAPData}"
 OPENAPI = {
+    "API_BILLING_DOCUMENT_SRV": "openapi/OP_API_BILLING_DOCUMENT_SRV_0001.json",
     "API_OPLACCTGDOCITEMCUBE_SRV": "openapi/OP_API_OPLACCTGDOCITEMCUBE_SRV_0001.json",
     "API_BUSINESS_PARTNER": "openapi/OP_API_BUSINESS_PARTNER_SRV_before_arranged.json",
 }
@@ -94,10 +95,10 @@ def test_every_served_property_is_the_one_of_the_edmx_file(seeded: Sandbox, serv
 
 
 @needs_files
-def test_decimals_have_the_scale_of_the_openapi_file(seeded: Sandbox) -> None:
-    service = "API_OPLACCTGDOCITEMCUBE_SRV"
+@pytest.mark.parametrize("service", ["API_BILLING_DOCUMENT_SRV", "API_OPLACCTGDOCITEMCUBE_SRV"])
+def test_decimals_have_the_scale_of_the_openapi_file(seeded: Sandbox, service: str) -> None:
     schemas = json.loads((DATA / OPENAPI[service]).read_text(encoding="utf-8"))["components"]["schemas"]
-    scales = {1: "0", 0.001: "3", 1e-05: "5"}
+    scales = {1: "0", 0.001: "3", 1e-05: "5", 1e-09: "9"}
     compared = 0
     for name, properties in served(seeded.tenants["acme"], service).items():
         for prop, element in properties.items():
@@ -117,7 +118,7 @@ def test_services_that_no_file_describes_are_listed_as_not_verified() -> None:
 
 
 def test_every_amount_names_its_currency_property(seeded: Sandbox) -> None:
-    for service in ("API_OPLACCTGDOCITEMCUBE_SRV", "API_GLACCOUNTLINEITEM", "C_TRIALBALANCE_CDS"):
+    for service in (*OPENAPI, "API_GLACCOUNTLINEITEM", "C_TRIALBALANCE_CDS"):
         for properties in served(seeded.tenants["acme"], service).values():
             amounts = [p for name, p in properties.items() if "Am" in name and p.get("Type") == "Edm.Decimal"]
             assert all(p.get(f"{SAP}unit") in properties for p in amounts)
