@@ -1,4 +1,4 @@
-"""`python -m sandbox`: start the simulated ERPs, or post business into running ones."""
+"""`python -m sandbox`: start the simulated ERPs, post business into running ones, or play a month."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import typer
 
 from sandbox.intacct import world as intacct_world
 from sandbox.intacct.tenant import origin
+from sandbox.month import play
+from sandbox.posting import Rate, follow, listed
 from sandbox.server import Plan, serve
 from sandbox.world import EXAMPLE
 
@@ -80,7 +82,11 @@ def post(
     dunnings: int = 0,
     new_customers: int = 0,
     renamed_partners: int = 0,
+    replaced_partners: int = 0,
     blocked_partners: int = 0,
+    unblocked_partners: int = 0,
+    moved_head_offices: int = 0,
+    merged_customers: int = 0,
     applied_credits: int = 0,
     debit_memos: int = 0,
     order_entry_credits: int = 0,
@@ -93,13 +99,28 @@ def post(
     drafts: int = 0,
     released_drafts: int = 0,
     renamed_customers: int = 0,
+    renumbered_customers: int = 0,
+    customers_on_hold: int = 0,
     company_code: Annotated[str | None, typer.Option(help="SAP; default: drawn.")] = None,
     entity: Annotated[str | None, typer.Option(help="Intacct; default: drawn.")] = None,
     on: Annotated[str | None, typer.Option(help="Day of posting, 2026-11-24; default today.")] = None,
     late: Annotated[int, typer.Option(help="Intacct: seconds from its entry until it is committed.")] = 0,
     entered: Annotated[str | None, typer.Option(help="SAP: day of entry, if before today.")] = None,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Post the usual mix, so many documents a second, until interrupted.")
+    ] = 0,
+    burst: Annotated[float, typer.Option(min=0, help="With --rate: seconds of posting between pauses.")] = 0,
+    pause: Annotated[float, typer.Option(min=0, help="With --burst: seconds of each pause.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0, help="With --rate: how long; 0: until interrupted.")] = 0,
 ) -> None:
-    """Post business into a running world and print what was posted, as JSON."""
+    """Post business into a running world and print what was posted, as JSON.
+
+    With --rate it goes on posting, and the kinds play no part: counts are printed while it does, and at the
+    end one JSON line per document.
+    """
+    if rate:
+        follow(origin(url), Rate(rate, burst, pause, seconds))
+        return
     wish: dict[str, int | str] = {
         "invoices": invoices, "instalments": instalments, "undated": undated, "discounts": discounts,
         "exchange_payments": exchange_payments, "payments_on_account": payments_on_account,
@@ -112,6 +133,9 @@ def post(
         "applied_credits": applied_credits, "debit_memos": debit_memos, "overpayments": overpayments,
         "order_entry_credits": order_entry_credits, "advances": advances, "deletes": deletes,
         "group_payments": group_payments, "payment_reversals": payment_reversals, "reissues": reissues,
+        "replaced_partners": replaced_partners, "unblocked_partners": unblocked_partners,
+        "moved_head_offices": moved_head_offices, "merged_customers": merged_customers,
+        "renumbered_customers": renumbered_customers, "customers_on_hold": customers_on_hold,
         "drafts": drafts, "released_drafts": released_drafts, "renamed_customers": renamed_customers,
         "company_code": company_code or "", "entity": entity or "", "on": on or "",
         "entered": entered or "", "late": late,
@@ -123,6 +147,24 @@ def post(
     typer.echo(answer.text)
     if not answer.ok:
         raise typer.Exit(1)
+
+
+@app.command()
+def month(
+    *,
+    url: Annotated[str, typer.Option(help="The tenant's address, as printed by start.")],
+    days: Annotated[int, typer.Option(min=1, help="How many days.")] = 30,
+    documents: Annotated[int, typer.Option(min=1, help="Documents a day.")] = 60,
+    seed: Annotated[int, typer.Option(help="Same seed, same month in the same books.")] = 7,
+) -> None:
+    """Play days of business into a running world, each of them to its end; one line per day.
+
+    A day has documents, payments, reversals, deletions, merged, renumbered and blocked customers; some of it
+    is posted on an earlier day.
+    """
+    for day in play(origin(url), days=days, seed=seed, documents=documents):
+        nothing = f"; nothing fitted {sum(day['refused'].values())} times" if day["refused"] else ""
+        typer.echo(f"{day['day']}  {listed(day['posted'])}; {day['back_dated']} back-dated{nothing}")
 
 
 app(prog_name="python -m sandbox")

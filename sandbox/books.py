@@ -17,6 +17,8 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
+from sandbox.moments import Moments
+
 if TYPE_CHECKING:
     from sandbox.billing import Billing
 
@@ -94,6 +96,7 @@ class Customer:
     trading_partner: str = ""
     blocked: bool = False
     posting_blocked: bool = False
+    deleted: bool = False  # marked for deletion; its data stays
     accounts: dict[str, Account] = field(default_factory=dict)
 
 
@@ -250,7 +253,9 @@ class Books:
         self.billings: dict[str, Billing] = {}
         self.items: list[Item] = []
         self.ledger: dict[tuple[str, str], list[Line]] = defaultdict(list)
+        self.moments = Moments()
         self.version = 0
+        self._open: dict[str, dict[Item, None]] = {company.code: {} for company in companies}
         self._numbers: dict[tuple[str, str, str], int] = {}
         self._last_billing = 90000000
         self._by_key: dict[tuple[str, str, str, int], Item] = {}
@@ -293,8 +298,24 @@ class Books:
                 item.company_amount,
             )
             item.line = line
-            self.ledger[document.company.code, item.account].append(line)
+            self.write(line)
+            if item.is_open:
+                self._open[document.company.code][item] = None
         return document
+
+    def write(self, line: Line) -> None:
+        """Write a line into the journal."""
+        self.ledger[line.document.company.code, line.account].append(line)
+        self._note(line, 1)
+
+    def strike(self, line: Line) -> None:
+        """Take a line out of the journal again."""
+        self.ledger[line.document.company.code, line.account].remove(line)
+        self._note(line, -1)
+
+    def _note(self, line: Line, sign: int) -> None:
+        cell = (line.document.company.code, line.account, line.document.currency)
+        self.moments.note(cell, line.customer, sign * line.amount, sign * line.company_amount)
 
     def note(self, document: Document, items: Sequence[Item]) -> Document:
         """Write a noted or parked document: it is shown by the item service and not in the journal."""
@@ -342,6 +363,11 @@ class Books:
         item.clearing = clearing
         if item.line is not None:
             item.line.clearing = clearing
+        open_items = self._open[item.document.company.code]
+        if clearing is None:
+            open_items[item] = None
+        else:
+            open_items.pop(item, None)
         self.version += 1
 
     def item(self, company_code: str, year: str, document: str, number: int) -> Item:
@@ -354,9 +380,6 @@ class Books:
             yield from lines
 
     def open_items(self, company: Company | None = None) -> list[Item]:
-        """Give the open items, in the order they were posted."""
-        return [
-            item
-            for item in self.items
-            if item.is_open and (company is None or item.document.company is company)
-        ]
+        """Give the open items per company code, in the order they were posted or opened again."""
+        codes = list(self._open) if company is None else [company.code]
+        return [item for code in codes for item in self._open[code]]

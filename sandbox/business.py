@@ -361,7 +361,7 @@ def rename(books: Books, customer: Customer, name: str, day: date) -> None:
     books.version += 1
 
 
-def block(books: Books, customer: Customer, day: date) -> None:
-    """Mark a business partner as blocked: the item service no longer shows its data [D, sister views]."""
-    customer.blocked, customer.changed = True, day
+def block(books: Books, customer: Customer, day: date, *, blocked: bool = True) -> None:
+    """Block a business partner, whose data the services no longer show [D, sister views], or release it."""
+    customer.blocked, customer.changed = blocked, day
     books.version += 1

@@ -8,10 +8,12 @@ ledger). It refuses fault names it does not know and a fault for which the books
 from __future__ import annotations
 
 import copy
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import attrgetter
 from random import Random
 from typing import Any
 
@@ -20,6 +22,8 @@ from sandbox.books import Books, Company, Customer, Document, Item, Line
 from sandbox.business import RANGES, TRADE
 from sandbox.parties import KEY_ACCOUNTS
 from sandbox.receipts import DISCOUNT_GRANTED
+
+ITEM_KEY = attrgetter("key")
 
 
 class UnknownFault(ValueError):
@@ -50,6 +54,7 @@ class View:
         self.faults: dict[str, Fault] = {}
         self._seed = seed
         self._items: tuple[tuple[int, int], list[Item]] | None = None
+        self._ordered: list[Item] = []
 
     def switch(
         self, name: str, *, on: bool, company_code: str | None = None, customer: str | None = None
@@ -66,13 +71,15 @@ class View:
         if not on:
             fault = self.faults.pop(name, Fault(name))
             for line in fault.lines:
-                self.books.ledger[line.document.company.code, line.account].remove(line)
+                self.books.strike(line)
+            self.books.moments.end()
             return fault
         if name not in self.faults:
             pick = Pick(self.books, Random(f"{name} {self._seed}"), company_code, customer)
             self.faults[name] = FAULTS[name](pick)
             for line in self.faults[name].lines:
-                self.books.ledger[line.document.company.code, line.account].append(line)
+                self.books.write(line)
+            self.books.moments.end()
         return self.faults[name]
 
     def shows_company(self, code: str) -> bool:
@@ -108,14 +115,18 @@ class View:
         replaced = {old: new for fault in faults for old, new in fault.replaced.items()}
         added = [item for fault in faults for item in fault.added]
         customers = self._hidden_partners()
+        companies = set(self.companies())
+        for item in self.books.items[len(self._ordered) :]:  # sorting all after every posting takes too long
+            insort(self._ordered, item, key=ITEM_KEY)
         shown = [
-            replaced.get(item, item)
-            for item in (*self.books.items, *added)
-            if item not in hidden
-            and item.customer not in customers
-            and self.shows_company(item.document.company.code)
+            item
+            for item in (*self._ordered, *added)
+            if item.customer not in customers and item.document.company in companies
         ]
-        return sorted(shown, key=lambda item: item.key)
+        if not (hidden or replaced or added):
+            return shown
+        changed = [replaced.get(item, item) for item in shown if item not in hidden]
+        return sorted(changed, key=ITEM_KEY)
 
     def billings(self, numbers: Collection[str] | None = None) -> list[Billing]:
         """Give the billing documents that the user may see, or those of the numbers, in their order."""

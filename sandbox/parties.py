@@ -135,6 +135,31 @@ def add_customer_like(books: Books, like: Customer, day: date) -> Customer:
     return customer
 
 
+def replace_partner(books: Books, customer: Customer, number: str, day: date) -> None:
+    """Give a customer another business partner; the one it had is archived and not shown [K]."""
+    customer.partner, customer.address = number, str(70000 + books.version % 20000)
+    customer.created, customer.changed, customer.changed_time = day, None, "PT00H00M00S"
+    books.version += 1
+
+
+def set_head_office(books: Books, account: Account, head: Customer, day: date) -> None:
+    """Make a customer the branch of a head office in one company code; open items stay where they are [K]."""
+    account.head_office = head.number
+    account.customer.changed = day
+    books.version += 1
+
+
+def retire(books: Books, account: Account, into: Account, day: date) -> None:
+    """Mark a customer for deletion and block it for posting; its branches get another head office [K]."""
+    customer, code = account.customer, account.company.code
+    customer.deleted = customer.posting_blocked = True
+    customer.changed = day
+    for other in books.customers.values():
+        if code in other.accounts and other.accounts[code].head_office == customer.number:
+            other.accounts[code].head_office = into.customer.number
+    books.version += 1
+
+
 def add_customers(books: Books, mix: Mix, count: int, seed: int) -> None:
     """Create `count` customers with their company data in the company codes of the books."""
     rng = Random(f"parties {mix.first_number} {seed}")

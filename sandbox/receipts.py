@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from sandbox.books import ZERO, Account, Books, Clearing, Company, Document, Item, money
 from sandbox.business import RANGES, When, clear_by, customer_item, exchange_rate, header, refer
+from sandbox.parties import retire
 
 BANK = "11001000"
 DOWN_PAYMENTS = "21190000"
@@ -143,6 +144,42 @@ def clear_down_payment(books: Books, advance: Item, when: When) -> Document:
     credit.special_gl, credit.account = "", _trade_account(books, advance, head.company)
     books.post(document, [transfer, credit])
     clear_by(books, document, [advance, transfer], when)
+    return document
+
+
+def merge(books: Books, account: Account, into: Account, when: When) -> Document:
+    """Transfer what a customer owes in a company code to another, a document per currency, and close it [K].
+
+    Raises:
+        ValueError: nothing is open on the account.
+    """
+    owed = [item for item in books.open_items(account.company) if item.customer == account.customer.number]
+    if not owed:
+        raise ValueError(f"customer {account.customer.number} owes nothing")
+    documents = [
+        _transfer(books, [item for item in owed if item.document.currency == currency], into, when)
+        for currency in sorted({item.document.currency for item in owed})
+    ]
+    retire(books, account, into, when.entered)
+    return documents[0]
+
+
+def _transfer(books: Books, items: Sequence[Item], into: Account, when: When) -> Document:
+    """Clear items and post them again on another account, each due when it was."""
+    head = items[0].document
+    document = header(books, head.company, "AB", when, head.currency, transaction="F-51")
+    cleared, moved = [], []
+    for item in items:
+        counter = counter_item([item], when)
+        transferred = counter_item([counter], when)
+        transferred.customer, transferred.branch = into.customer.number, ""
+        transferred.due_date, transferred.text = item.due_date, f"{item.customer} {item.document.number}"
+        if not item.special_gl:
+            transferred.account = into.reconciliation_account
+        cleared += [item, counter]
+        moved += [counter, transferred]
+    books.post(document, moved)
+    clear_by(books, document, cleared, when)
     return document
 
 

@@ -176,7 +176,7 @@ CUSTOMER: dict[str, str | Column] = {
     "CustomerAccountGroup": "group",
     "CreationDate": "created",
     "PostingIsBlocked": "posting_blocked",
-    "DeletionIndicator": always(False),
+    "DeletionIndicator": "deleted",
     "CustomerCorporateGroup": "corporate_group",
     "TaxNumber1": "tax_number_1",
     "TaxNumber2": "tax_number_2",
@@ -213,7 +213,7 @@ PARTNER: dict[str, str | Column] = {
     "CreationDate": "created",
     "CreationTime": "created_time",
     "BusinessPartnerIsBlocked": "blocked",
-    "IsMarkedForArchiving": always(False),
+    "IsMarkedForArchiving": "deleted",
     "TradingPartner": "trading_partner",
 }
 ADDRESS: dict[str, str | Column] = {

@@ -24,6 +24,7 @@ from sandbox.control import AccessLog, Refused, control, drip, json_body
 from sandbox.faults import FAULTS
 from sandbox.gateway import ROOT, Answer, Credentials, Gateway, Paging
 from sandbox.misbehaviour import Misbehaviours, Order
+from sandbox.posting import Posting
 
 
 @dataclass
@@ -35,6 +36,10 @@ class SapTenant:
     log: AccessLog
     clerk: Clerk
     misbehaviours: Misbehaviours = field(default_factory=Misbehaviours)
+    posting: Posting = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.posting = Posting(self.clerk)
 
     @property
     def ports(self) -> int:
@@ -77,6 +82,8 @@ class SapTenant:
                     Route("/_sandbox/day", control(self.move_day), methods=["POST"]),
                     Route("/_sandbox/faults", control(self.faults), methods=["GET", "POST"]),
                     Route("/_sandbox/post", control(self.post), methods=["POST"]),
+                    Route("/_sandbox/rate", control(self.posting.control), methods=["GET", "POST"]),
+                    Route("/_sandbox/moments", control(self.read_moments), methods=["GET"]),
                     Route("/_sandbox/misbehave", control(self.misbehave), methods=["GET", "POST", "DELETE"]),
                     Route("/_sandbox/paging", control(self.page), methods=["POST"]),
                 ]
@@ -138,6 +145,11 @@ class SapTenant:
     async def post(self, request: Request) -> dict[str, Any]:
         """Post business into the books."""
         return {"posted": self.clerk.post(await json_body(request))}
+
+    async def read_moments(self, request: Request) -> dict[str, Any]:
+        """Give the balances of the journal at every moment from `since` to `until`."""
+        asked = request.query_params
+        return self.gateway.view.books.moments.told(asked.get("since", ""), asked.get("until", ""))
 
     async def misbehave(self, request: Request) -> dict[str, Any]:
         """Command a misbehaviour; GET lists those that wait, DELETE forgets them."""

@@ -1,4 +1,4 @@
-"""`sandbox`: starts the simulated ERPs, and posts business into them. Each is a process of its own."""
+"""`sandbox`: starts the simulated ERPs and posts business into them. Each is a process of its own."""
 
 from __future__ import annotations
 
@@ -18,10 +18,22 @@ def start(context: typer.Context) -> None:
     _run("start", context.args)
 
 
-@app.command(context_settings=PASS_ON, help="Post business into them (options: encours sandbox post --help).")
+@app.command(
+    context_settings=PASS_ON,
+    help="Post business into them, once or continuously (options: encours sandbox post --help).",
+)
 def post(context: typer.Context) -> None:
     """Runs `python -m sandbox post` with the same options."""
     _run("post", context.args)
+
+
+@app.command(
+    context_settings=PASS_ON,
+    help="Play a month of business in minutes (options: encours sandbox month --help).",
+)
+def month(context: typer.Context) -> None:
+    """Runs `python -m sandbox month` with the same options."""
+    _run("month", context.args)
 
 
 def _run(command: str, arguments: list[str]) -> None:

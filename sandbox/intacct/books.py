@@ -15,9 +15,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from random import Random
+
+from sandbox.moments import Moments
 
 EXPONENTS = {"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0}
 ZERO = Decimal(0)
+RECEIVABLES = "12000"
+RECEIVABLES_OTHER = "12100"
+ADVANCES = "24000"
+CONTROL_ACCOUNTS = (RECEIVABLES, RECEIVABLES_OTHER, ADVANCES)
 
 INVOICE, ADJUSTMENT, PAYMENT, ADVANCE = "ARINVOICE", "ARADJUSTMENT", "ARPYMT", "ARADVANCE"
 
@@ -61,7 +68,12 @@ class Customer:
     parent: Customer | None = None
     credit_limit: Decimal | None = None
     on_hold: bool = False
+    former_numbers: list[tuple[date, str]] = field(default_factory=list)
     account: str = ""  # the receivables account of its invoices; empty: the company's
+
+    def number_known(self, day: date) -> str:
+        """Give the number as it was known at the end of a day."""
+        return next((number for until, number in self.former_numbers if until > day), self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +156,7 @@ class Record:
     entries: list[Entry] = field(default_factory=list)
     due: date | None = None
     former_dues: list[tuple[date, date | None]] = field(default_factory=list)
+    former_customers: list[tuple[date, Customer]] = field(default_factory=list)
     term: str = ""
     reference: str = ""
     text: str = ""
@@ -195,6 +208,11 @@ class Record:
     def due_known(self, day: date) -> date | None:
         """Give the due date as it was known at the end of a day."""
         return next((due for until, due in self.former_dues if until > day), self.due)
+
+    def customer_known(self, day: date) -> str:
+        """Give the customer's number as it was known at the end of a day; empty for a receipt of several."""
+        customer = next((held for until, held in self.former_customers if until > day), self.customer)
+        return "" if customer is None else customer.number_known(day)
 
     @property
     def untouched(self) -> bool:
@@ -290,9 +308,11 @@ class Books:
         self.ledger: dict[tuple[str, str], list[Line]] = defaultdict(list)
         self.audit: list[Deletion] = []
         self.deleted: list[tuple[Record, datetime]] = []
+        self.moments = Moments()
         self.version = 0
         self._next: dict[str, int] = {
             "record": 1001, "entry": 20001, "detail": 60001, "line": 400001, "batch": 90001, "audit": 1,
+            "customer": 1,
         }  # fmt: skip
 
     def number(self, series: str) -> int:
@@ -323,19 +343,39 @@ class Books:
         if sum(line.amount for line in lines) or sum(line.base for line in lines):
             raise Unbalanced(f"the posting of {lines[0].text or lines[0].day} does not add up to zero")
         for line in lines:
-            self.ledger[line.entity.code, line.account].append(line)
+            self.write(line)
             if line.record is not None:
                 line.record.lines.append(line)
         self.version += 1
+
+    def write(self, line: Line) -> None:
+        """Write a line into the journal."""
+        self.ledger[line.entity.code, line.account].append(line)
+        self.note(line, line.customer, 1)
+
+    def strike(self, line: Line) -> None:
+        """Take a line out of the journal again."""
+        self.ledger[line.entity.code, line.account].remove(line)
+        self.note(line, line.customer, -1)
+
+    def note(self, line: Line, customer: str, sign: int) -> None:
+        """Note a line for the moments of the journal, on a customer's account if it is a control account."""
+        cell = (line.entity.code, line.account, line.currency)
+        owner = customer if line.account in CONTROL_ACCOUNTS else ""
+        self.moments.note(cell, owner, sign * line.amount, sign * line.base)
 
     def erase(self, record: Record, moment: datetime) -> None:
         """Delete a record that nothing was applied to, with its journal lines; the audit history knows."""
         del self.records[record.object][record.key]
         for line in record.lines:
-            self.ledger[line.entity.code, line.account].remove(line)
+            self.strike(line)
         self.deleted.append((record, moment))
-        name = record.object.lower()
-        self.audit.append(Deletion(self.number("audit"), name, record.key, "D", moment, "controller", "ui"))
+        self.record_deletion(record.object, record.key, moment)
+
+    def record_deletion(self, name: str, key: int, moment: datetime) -> None:
+        """Let the audit history tell of a deletion."""
+        number = self.number("audit")
+        self.audit.append(Deletion(number, name.lower(), key, "D", moment, "controller", "ui"))
         self.version += 1
 
     def all_records(self) -> Iterator[Record]:
@@ -348,10 +388,28 @@ class Books:
         for lines in self.ledger.values():
             yield from lines
 
+    def relabel(self, old: str, new: str) -> None:
+        """Put the journal lines of a customer on another number."""
+        for line in self.lines():
+            if line.customer == old:
+                self.note(line, old, -1)
+                line.customer = new
+                self.note(line, new, 1)
+        self.version += 1
+
+    def draw_open_invoice(self, rng: Random, fits: Callable[[Record], bool]) -> Record | None:
+        """Draw one of the open invoices that fit, without looking at all of them if it can be helped."""
+        invoices = list(self.records[INVOICE].values())
+        for record in rng.sample(invoices, min(len(invoices), 60)):
+            if _is_open(record) and fits(record):
+                return record
+        found = self.open_invoices(fits)
+        return rng.choice(found) if found else None
+
     def open_invoices(self, fits: Callable[[Record], bool]) -> list[Record]:
         """Give the posted invoices that are open, not reversed, and fit."""
-        return [
-            record
-            for record in self.records[INVOICE].values()
-            if not record.draft and record.open > 0 and record.reversed_by is None and fits(record)
-        ]
+        return [record for record in self.records[INVOICE].values() if _is_open(record) and fits(record)]
+
+
+def _is_open(invoice: Record) -> bool:
+    return not invoice.draft and invoice.open > 0 and invoice.reversed_by is None

@@ -14,6 +14,7 @@ from decimal import Decimal
 from sandbox.intacct.books import (
     ADJUSTMENT,
     INVOICE,
+    RECEIVABLES,
     Books,
     Customer,
     Entity,
@@ -23,9 +24,6 @@ from sandbox.intacct.books import (
     money,
 )
 
-RECEIVABLES = "12000"
-RECEIVABLES_OTHER = "12100"
-ADVANCES = "24000"
 BANK = "10100"
 REVENUE = "40000"
 SERVICES = "40100"
@@ -279,3 +277,25 @@ def delete(books: Books, record: Record, moment: datetime) -> None:
     if record.reversed_by or record.reverses or not record.untouched:
         raise ValueError(f"{record.object} {record.key} cannot be deleted: it is reversed or paid")
     books.erase(record, moment)
+
+
+def renumber(books: Books, customer: Customer, number: str, moment: datetime) -> None:
+    """Give a customer another CUSTOMERID, which its records show; its own WHENMODIFIED alone moves [K]."""
+    books.relabel(customer.number, number)
+    customer.former_numbers.append((moment.date(), customer.number))
+    customer.number, customer.modified = number, moment
+    books.customers = {each.number: each for each in books.customers.values()}
+
+
+def merge(books: Books, customer: Customer, into: Customer, moment: datetime) -> None:
+    """Merge a customer into another: its records move, with their WHENMODIFIED, and it is deleted [K]."""
+    books.relabel(customer.number, into.number)
+    for record in books.all_records():
+        if record.customer is customer:
+            record.former_customers.append((moment.date(), customer))
+            record.customer, record.modified = into, moment
+    for other in books.customers.values():
+        if other.parent is customer:
+            other.parent = None if other is into else into
+    del books.customers[customer.number]
+    books.record_deletion("CUSTOMER", customer.key, moment)

@@ -32,9 +32,9 @@ def told(books: Books, day: date) -> dict[str, Any]:
             if not amount and not base:
                 continue
             if record.object in (PAYMENT, ADVANCE):
-                receipts.append(_receipt(record, control, -amount, -base))
+                receipts.append(_receipt(record, control, -amount, -base, day))
             else:
-                items.append(_item(record, control, amount, base, record.due_known(day)))
+                items.append(_item(record, control, amount, base, day))
     return {
         "day": day.isoformat(),
         "today": books.today.isoformat(),
@@ -51,20 +51,21 @@ def _held(books: Books, day: date) -> Iterator[Record]:
             yield record
 
 
-def _head(record: Record, control: str) -> dict[str, Any]:
+def _head(record: Record, control: str, day: date) -> dict[str, Any]:
     return {
         "key": [record.object, str(record.key), control],
         "document": record.reference if record.object in (PAYMENT, ADVANCE) else record.number,
         "entity": record.entity.code,
         "account": control,
-        "customer": record.customer.number if record.customer else "",
+        "customer": record.customer_known(day),
         "currency": record.currency,
         "company_currency": record.entity.currency,
         "posted_on": record.posted.isoformat(),
     }
 
 
-def _item(record: Record, control: str, amount: Decimal, base: Decimal, due: date | None) -> dict[str, Any]:
+def _item(record: Record, control: str, amount: Decimal, base: Decimal, day: date) -> dict[str, Any]:
+    due = record.due_known(day)
     entries = [entry for entry in record.entries if entry.control == control]
     original = sum((entry.amount for entry in entries), Decimal(0))
     company_original = sum((entry.base for entry in entries), Decimal(0))
@@ -74,7 +75,7 @@ def _item(record: Record, control: str, amount: Decimal, base: Decimal, due: dat
     else:
         kind = "credit_memo" if credit else "debit_memo"
     return {
-        **_head(record, control),
+        **_head(record, control, day),
         "kind": kind,
         "original": f"{original:f}",
         "open": f"{amount:f}",
@@ -84,9 +85,9 @@ def _item(record: Record, control: str, amount: Decimal, base: Decimal, due: dat
     }
 
 
-def _receipt(record: Record, control: str, amount: Decimal, base: Decimal) -> dict[str, Any]:
+def _receipt(record: Record, control: str, amount: Decimal, base: Decimal, day: date) -> dict[str, Any]:
     return {
-        **_head(record, control),
+        **_head(record, control, day),
         "kind": "advance" if record.object == ADVANCE else "receipt",
         "received": f"{record.cash:f}",
         "unapplied": f"{amount:f}",

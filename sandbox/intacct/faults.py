@@ -17,8 +17,8 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from sandbox.intacct.books import ADVANCE, PAYMENT, Books, Detail, Entity, Line, Record, money
-from sandbox.intacct.business import DISCOUNTS, RECEIVABLES
+from sandbox.intacct.books import ADVANCE, PAYMENT, RECEIVABLES, Books, Detail, Entity, Line, Record, money
+from sandbox.intacct.business import DISCOUNTS
 from sandbox.intacct.journal import by_control
 from sandbox.intacct.view import Fault, View
 
@@ -42,13 +42,15 @@ def switch(
     if not on:
         fault = view.faults.pop(name, Fault(name))
         for line in fault.lines:
-            view.books.ledger[line.entity.code, line.account].remove(line)
+            view.books.strike(line)
+        view.books.moments.end()
         return fault
     if name not in view.faults:
         pick = Pick(view.books, Random(f"{name} {view.seed}"), entity, customer)
         view.faults[name] = FAULTS[name](pick)
         for line in view.faults[name].lines:
-            view.books.ledger[line.entity.code, line.account].append(line)
+            view.books.write(line)
+        view.books.moments.end()
     return view.faults[name]
 
 

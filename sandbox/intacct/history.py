@@ -15,10 +15,9 @@ from functools import partial
 from random import Random
 
 from sandbox.intacct import odd_cases
-from sandbox.intacct.books import ZERO, Books, Customer, Entity, Record, money
+from sandbox.intacct.books import RECEIVABLES_OTHER, ZERO, Books, Customer, Entity, Record, money
 from sandbox.intacct.business import (
     DOLLAR_VALUE,
-    RECEIVABLES_OTHER,
     REVENUE,
     SERVICES,
     Account,

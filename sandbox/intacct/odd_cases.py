@@ -10,9 +10,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sandbox.intacct.books import INVOICE, Entity, Record, Source, money
+from sandbox.intacct.books import INVOICE, RECEIVABLES, Entity, Record, Source, money
 from sandbox.intacct.business import (
-    RECEIVABLES,
     SALES_RETURNS,
     Account,
     Part,

@@ -14,8 +14,7 @@ from random import Random
 
 from faker import Faker
 
-from sandbox.intacct.books import Books, Customer, Entity, Term
-from sandbox.intacct.business import RECEIVABLES_OTHER
+from sandbox.intacct.books import RECEIVABLES_OTHER, Books, Customer, Entity, Term
 
 LOCALES = {"US": "en_US", "FR": "fr_FR", "DE": "de_DE", "GB": "en_GB", "JP": "ja_JP"}
 WEIGHTS = (45, 20, 15, 12, 8)
@@ -38,7 +37,8 @@ def add_customers(books: Books, count: int, seed: int) -> None:
         fake.seed_instance(seed)
     entities = [entity for entity in books.entities.values() if not entity.private]
     private = [entity for entity in books.entities.values() if entity.private]
-    for position in range(1, count + 1):
+    for _ in range(count):
+        position = books.number("customer")
         country = rng.choices(list(LOCALES), WEIGHTS)[0]
         customer = _customer(position, country, fakes[country], rng, books.today)
         if private and position % 40 == 0:
@@ -87,7 +87,7 @@ def _relate(customers: Sequence[Customer]) -> None:
 
 def add_customer(books: Books, entity: Entity, moment: datetime) -> Customer:
     """Create one customer now."""
-    position = len(books.customers) + 1
+    position = books.number("customer")
     customer = Customer(
         key=100 + position, number=f"C-{position:06d}", name=f"New Customer {position} Ltd",
         entity="" if not entity.private else entity.code, country=entity.country, currency=entity.currency,

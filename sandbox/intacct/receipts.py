@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from sandbox.intacct.books import (
     ADVANCE,
+    ADVANCES,
     PAYMENT,
     ZERO,
     Books,
@@ -28,7 +29,6 @@ from sandbox.intacct.books import (
     money,
 )
 from sandbox.intacct.business import (
-    ADVANCES,
     BANK,
     DISCOUNTS,
     EXCHANGE_GAINS,

@@ -27,6 +27,7 @@ from sandbox.intacct.faults import FAULTS, switch
 from sandbox.intacct.gateway import PATH, Answer, Gateway
 from sandbox.intacct.misbehaviour import Misbehaviours, Order
 from sandbox.intacct.view import View
+from sandbox.posting import Posting
 
 
 @dataclass
@@ -38,6 +39,10 @@ class IntacctTenant:
     log: AccessLog
     clerk: Clerk
     misbehaviours: Misbehaviours = field(default_factory=Misbehaviours)
+    posting: Posting = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.posting = Posting(self.clerk)
 
     @property
     def ports(self) -> int:
@@ -87,6 +92,8 @@ class IntacctTenant:
                     Route("/_sandbox/day", control(self.move_day), methods=["POST"]),
                     Route("/_sandbox/faults", control(self.faults), methods=["GET", "POST"]),
                     Route("/_sandbox/post", control(self.post), methods=["POST"]),
+                    Route("/_sandbox/rate", control(self.posting.control), methods=["GET", "POST"]),
+                    Route("/_sandbox/moments", control(self.read_moments), methods=["GET"]),
                     Route("/_sandbox/misbehave", control(self.misbehave), methods=["GET", "POST", "DELETE"]),
                     Route("/_sandbox/sessions", control(self.sessions), methods=["POST"]),
                     Route("/_sandbox/forms", control(self.forms), methods=["POST"]),
@@ -173,6 +180,11 @@ class IntacctTenant:
     async def post(self, request: Request) -> dict[str, Any]:
         """Post business into the books."""
         return {"posted": self.clerk.post(await json_body(request))}
+
+    async def read_moments(self, request: Request) -> dict[str, Any]:
+        """Give the balances of the journal at every moment from `since` to `until`."""
+        asked = request.query_params
+        return self.view.books.moments.told(asked.get("since", ""), asked.get("until", ""))
 
     async def misbehave(self, request: Request) -> dict[str, Any]:
         """Command a misbehaviour; GET lists those that wait, DELETE forgets them."""

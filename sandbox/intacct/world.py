@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from sandbox.intacct.books import Books, Customer, Entity
-from sandbox.intacct.business import RECEIVABLES, Account, Part, When, adjustment, invoice, reverse
+from sandbox.intacct.books import RECEIVABLES, Books, Customer, Entity
+from sandbox.intacct.business import Account, Part, When, adjustment, invoice, reverse
 from sandbox.intacct.history import write_history
 from sandbox.intacct.parties import TERMS, add_customers
 from sandbox.intacct.receipts import Application, pay, waterfall

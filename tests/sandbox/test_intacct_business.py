@@ -24,9 +24,9 @@ KINDS = [
     "invoices", "credit_memos", "applied_credits", "debit_memos", "order_entry_credits", "payments", "partials",
     "overpayments", "advances", "group_payments", "reversals", "payment_reversals", "deletes", "reissues", "drafts",
     "released_drafts", "due_dates", "new_customers", "renamed_customers", "undated", "discounts", "exchange_payments",
-    "partial_reversals",
+    "partial_reversals", "renumbered_customers", "merged_customers", "customers_on_hold",
 ]  # fmt: skip
-UNCHANGED = {"applied_credits", "drafts", "due_dates", "renamed_customers"}
+UNCHANGED = {"applied_credits", "drafts", "due_dates", "renamed_customers", "customers_on_hold"}
 
 
 @pytest.fixture(scope="module")
