@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +11,7 @@ from typing import Annotated
 import requests
 import typer
 
+from sandbox.control import Refused
 from sandbox.intacct import world as intacct_world
 from sandbox.intacct.tenant import origin
 from sandbox.month import play
@@ -119,7 +122,8 @@ def post(
     end one JSON line per document.
     """
     if rate:
-        follow(origin(url), Rate(rate, burst, pause, seconds))
+        with refusals():
+            follow(origin(url), Rate(rate, burst, pause, seconds))
         return
     wish: dict[str, int | str] = {
         "invoices": invoices, "instalments": instalments, "undated": undated, "discounts": discounts,
@@ -162,9 +166,20 @@ def month(
     A day has documents, payments, reversals, deletions, merged, renumbered and blocked customers; some of it
     is posted on an earlier day.
     """
-    for day in play(origin(url), days=days, seed=seed, documents=documents):
-        nothing = f"; nothing fitted {sum(day['refused'].values())} times" if day["refused"] else ""
-        typer.echo(f"{day['day']}  {listed(day['posted'])}; {day['back_dated']} back-dated{nothing}")
+    with refusals():
+        for day in play(origin(url), days=days, seed=seed, documents=documents):
+            nothing = f"; nothing fitted {sum(day['refused'].values())} times" if day["refused"] else ""
+            typer.echo(f"{day['day']}  {listed(day['posted'])}; {day['back_dated']} back-dated{nothing}")
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Say what is wrong in one sentence and end with 1."""
+    try:
+        yield
+    except (Refused, requests.RequestException) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
 
 
 app(prog_name="python -m sandbox")

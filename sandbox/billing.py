@@ -64,8 +64,8 @@ class Billing:
 
     @property
     def payer(self) -> str:
-        """The customer that owes: the head office when the customer is a branch."""
-        return self.account.head_office or self.account.customer.number
+        """The customer that owes: the head office when the customer was a branch."""
+        return self.document.items[0].customer
 
 
 @dataclass(frozen=True, slots=True)

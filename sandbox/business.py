@@ -314,7 +314,7 @@ def _opposite_item(item: Item, when: When, billing_document: str, *, negative_po
         branch=item.branch,
         special_gl=item.special_gl,
         posting_key=keys.get(item.posting_key, item.posting_key),
-        billing_document=billing_document and item.billing_document and billing_document,
+        billing_document=billing_document if item.account_type == "D" else "",
         is_negative_posting=negative_posting,
     )
     if item.account_type == "D":

@@ -11,6 +11,7 @@ import asyncio
 import json
 import signal
 import sys
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -157,21 +158,20 @@ def follow(control_url: str, rate: Rate) -> None:
     Raises:
         requests.RequestException: the world does not answer, or refuses.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
     address = f"{control_url}/_sandbox/rate"
     with requests.Session() as session:
         session.trust_env = False  # a proxy does not know this machine's sandbox
         answer = session.post(address, json=asdict(rate), timeout=60)
         answer.raise_for_status()
         first = told = answer.json()
-        try:
-            while told["running"]:
-                time.sleep(1)
-                told = session.get(address, timeout=60).json()
-                count, late = told["last"] - first["last"], told["left_out"] - first["left_out"]
-                sys.stderr.write(f"{count} documents, {late} left out because they were late\n")
-        except KeyboardInterrupt:
-            session.post(address, json={"rate": 0}, timeout=60)
+        while told["running"] and not stop.wait(1):
+            told = session.get(address, timeout=60).json()
+            count, late = told["last"] - first["last"], told["left_out"] - first["left_out"]
+            sys.stderr.write(f"{count} documents, {late} left out because they were late\n")
+        session.post(address, json={"rate": 0}, timeout=60)
         documents = session.get(address, params={"since": first["last"]}, timeout=60).json()["posted"]
     for document in documents:
         sys.stdout.write(json.dumps(document) + "\n")

@@ -57,7 +57,7 @@ BILLING: dict[str, str | Column] = {
     "FiscalYear": lambda billed: billed.document.year if _is_transferred(billed) else "0000",
     "AccountingDocument": lambda billed: billed.document.number if _is_transferred(billed) else "",
     "DocumentReferenceID": "document.reference",
-    "SoldToParty": "account.customer.number",
+    "SoldToParty": lambda billed: billed.document.items[0].branch or billed.payer,
     "PurchaseOrderByCustomer": lambda billed: f"PO {billed.number[-5:]}",
     "Country": "account.customer.country",
     "OverallBillingStatus": always("A"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.sandbox.intacct_client import Intacct
 
 NAMES = ["acme", "nippon", "globex"]
+BILLING = "API_BILLING_DOCUMENT_SRV/A_BillingDocument"
 PARTNERS = "API_BUSINESS_PARTNER/A_BusinessPartner"
 
 
@@ -132,9 +133,10 @@ def test_a_new_head_office_owes_what_is_posted_from_then_on(start: Start) -> Non
     acme = start("--tenant", "acme", "--items", "200", "--today", TODAY.isoformat()).tenants["acme"]
     path = "API_BUSINESS_PARTNER/A_CustomerCompany"
     before, items = acme.rows(path), acme.rows(CUBE)
+    billed = acme.rows(BILLING)
     acme.control("post", {"moved_head_offices": 1})
     (changed,) = [row for row in acme.rows(path) if row not in before]
-    assert acme.rows(CUBE) == items
+    assert (acme.rows(CUBE), acme.rows(BILLING)) == (items, billed)
     known = {(r["CompanyCode"], r["AccountingDocument"]) for r in items}
     while True:
         acme.control("post", {"invoices": 20, "company_code": changed["CompanyCode"]})
