@@ -31,6 +31,10 @@ class Clock:
         elapsed = timedelta(seconds=int(time.monotonic() - self._set_at))
         return min(datetime.combine(self._day, OPENS) + elapsed, datetime.combine(self._day, LAST_SECOND))
 
+    async def told(self, _request: object) -> dict[str, str]:
+        """Give the moment to who asks for the control address."""
+        return {"now": self.now().isoformat()}
+
     def move(self, day: date) -> None:
         """Go to 08:00 of a later day.
 

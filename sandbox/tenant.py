@@ -77,6 +77,7 @@ class SapTenant:
                 routes=[
                     Route(ROOT + "{path:path}", self.sap, methods=methods),
                     Route("/_sandbox/log", control(self.log.since), methods=["GET"]),
+                    Route("/_sandbox/clock", control(self.clerk.clock.told), methods=["GET"]),
                     Route("/_sandbox/journal", control(self.read_journal), methods=["GET"]),
                     Route("/_sandbox/evening", control(self.read_evening), methods=["GET"]),
                     Route("/_sandbox/day", control(self.move_day), methods=["POST"]),

@@ -87,6 +87,7 @@ class IntacctTenant:
                 routes=[
                     Route(PATH, gateway, methods=["POST"]),
                     Route("/_sandbox/log", control(self.log.since), methods=["GET"]),
+                    Route("/_sandbox/clock", control(self.clerk.clock.told), methods=["GET"]),
                     Route("/_sandbox/journal", control(self.read_journal), methods=["GET"]),
                     Route("/_sandbox/evening", control(self.read_evening), methods=["GET"]),
                     Route("/_sandbox/day", control(self.move_day), methods=["POST"]),

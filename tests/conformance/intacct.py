@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -134,7 +134,7 @@ class Intacct:
         return {**kept, **changes}
 
     def now(self) -> datetime:
-        return datetime.fromisoformat(self.running.get("journal")["now"]).replace(tzinfo=UTC)
+        return self.running.now()
 
     def begin(self, day: date) -> None:
         self.running.post("day", {"day": day.isoformat()})

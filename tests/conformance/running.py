@@ -6,9 +6,10 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class Running:
     place: Mapping[str, Any]
     control: str  # the origin of its control addresses
     http: requests.Session = field(default_factory=requests.Session)
+    _clock: tuple[datetime, float] | None = None  # its moment, and ours when it was asked for
 
     @classmethod
     def start(cls, tenant: str, *, items: int, today: date) -> Running:
@@ -57,6 +59,7 @@ class Running:
 
     def post(self, address: str, wish: Mapping[str, Any]) -> Any:
         """What a control address answers to a wish."""
+        self._clock = None  # business may move the day
         return self._answered(self.http.post(f"{self.control}/_sandbox/{address}", json=wish, timeout=60))
 
     def well(self) -> None:
@@ -72,9 +75,17 @@ class Running:
         assert answer.status_code == 400
         return set(answer.json()["error"].partition("choose from ")[2].split(", "))
 
+    def now(self) -> datetime:
+        """The moment of its clock, asked for once a wish: from then on it goes as ours does."""
+        if self._clock is None:
+            told = self.get("clock")["now"]
+            self._clock = datetime.fromisoformat(told).replace(tzinfo=UTC), time.monotonic()
+        moment, asked = self._clock
+        return moment + timedelta(seconds=int(time.monotonic() - asked))
+
     def today(self) -> date:
         """The day of its books."""
-        return date.fromisoformat(self.get("journal")["today"])
+        return self.now().date()
 
     @staticmethod
     def _answered(answer: requests.Response) -> Any:

@@ -224,3 +224,12 @@ def test_the_evenings_of_the_intacct_example(start: Start) -> None:
         "501": "600",
         "502": "600",
     }
+
+
+@pytest.mark.parametrize("name", ["acme", "globex"])
+def test_the_clock_is_told(start: Start, name: str) -> None:
+    running = start("--tenant", name, "--items", "20", "--today", "2026-03-24")
+    erp = running.tenants[name] if name in running.tenants else running.companies[name]
+    assert erp.control("clock")["now"].startswith("2026-03-24T08:00:")
+    erp.control("day", {"day": "2026-03-29"})
+    assert erp.control("clock")["now"].startswith("2026-03-29T08:00:")
