@@ -24,8 +24,8 @@ SUITE: Final = "tests/conformance/test_conformance.py"
 def cards() -> dict[Path, str]:
     """The card of each system, by the file that it is kept in."""
     return {
-        FOLDER / f"{name}.md": card(system, DRIVERS[name].profile, REGENERATE)
-        for name, system in SYSTEMS.items()
+        FOLDER / f"{name}.md": card(SYSTEMS[name], driver.profile, REGENERATE)
+        for name, driver in DRIVERS.items()
     }
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.long
 
-PROOFS = [proof for name, system in SYSTEMS.items() for proof in proofs(system, DRIVERS[name].profile)]
+TRIED = [name for name in SYSTEMS if name in DRIVERS]
+PROOFS = [proof for name in TRIED for proof in proofs(SYSTEMS[name], DRIVERS[name].profile)]
 
 
 def missing(proof: Proof) -> str:
@@ -37,10 +38,10 @@ def test_what_is_missing_is_held_and_still_missing(proof: Proof, benches: Benche
 
 
 def test_every_system_has_an_erp_to_be_tried_with() -> None:
-    assert set(DRIVERS) == set(SYSTEMS)
+    assert set(DRIVERS) == set(SYSTEMS), "write its driver: docs/add-a-system.md"
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", TRIED)
 def test_a_case_that_is_not_tried_has_a_reason(system: str) -> None:
     lacks = DRIVERS[system].profile.lacks
     tried = {proof.case.name for proof in PROOFS if proof.system == system}
@@ -48,7 +49,7 @@ def test_a_case_that_is_not_tried_has_a_reason(system: str) -> None:
     assert all(reason.endswith(".") and len(reason.split()) >= 5 for reason in lacks.values())
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", TRIED)
 def test_every_misbehaviour_that_the_erp_offers_is_tried(system: str, benches: Benches) -> None:
     erp = benches(system).erp
     assert isinstance(erp, Driver)
