@@ -324,19 +324,24 @@ def meaning(system: System, settings: Any) -> int:
 
 
 def _moved(before: Sequence[ControlTotal], after: Sequence[ControlTotal]) -> bool:
-    """Whether an account asked for both times has another balance; a first load finds further accounts."""
-    asked = {(t.entity, t.account) for t in before} & {(t.entity, t.account) for t in after}
-    return _closings(before, asked) != _closings(after, asked)
+    """Whether what was told both times is another balance; a first load finds further accounts and sums."""
+    told = {_place(t) for t in before} & {_place(t) for t in after}
+    return _closings(before, told) != _closings(after, told)
+
+
+def _place(total: ControlTotal) -> tuple[str, str, str, bool]:
+    """Its account and what kind of total it is: by currency basis, of the whole account or of a customer."""
+    return total.entity, total.account, total.basis, total.customer is None
 
 
 def _closings(
-    totals: Sequence[ControlTotal], asked: Container[tuple[str, str]]
+    totals: Sequence[ControlTotal], told: Container[tuple[str, str, str, bool]]
 ) -> dict[tuple[str | None, ...], tuple[Decimal, int | None]]:
     """What must stand still: amounts and counts by place; totals of nothing say nothing."""
     return {
         (t.entity, t.account, t.basis, t.currency, t.customer, t.as_of): (Decimal(t.closing), t.items)
         for t in totals
-        if (t.entity, t.account) in asked and (Decimal(t.closing) or t.items)
+        if _place(t) in told and (Decimal(t.closing) or t.items)
     }
 
 
