@@ -72,7 +72,9 @@ class Dialect:
         return found
 
 
-def rows(lines: Iterable[bytes], dialect: Dialect, header: str, *, place: str) -> Iterator[bytes]:
+def rows(
+    lines: Iterable[bytes], dialect: Dialect, header: str, *, place: str, most: int = MAX_ROWS
+) -> Iterator[bytes]:
     """The rows below the header, without their line ends; empty lines are no rows.
 
     `header` is the file's first row as declared, in the dialect. Raises Rejected.
@@ -83,8 +85,8 @@ def rows(lines: Iterable[bytes], dialect: Dialect, header: str, *, place: str) -
         said = first[:SHOWN].decode(dialect.encoding, "backslashreplace")
         raise Rejected(f"{place}: the first row is {said!r} and not {header!r}. Nothing was read.")
     for number, row in enumerate(filter(None, parts), start=1):
-        if number > MAX_ROWS:
-            raise Rejected(f"{place}: more than {MAX_ROWS} rows.")
+        if number > most:
+            raise Rejected(f"{place}: more than {most} rows.")
         yield row
 
 

@@ -94,11 +94,15 @@ def test_a_file_that_cannot_be_trusted_is_refused(text_: bytes, words: str) -> N
         rows(text_)
 
 
-def test_there_is_an_end_to_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_rows, "MAX_ROWS", 2)
-    assert rows(b"a;b\n1;\n2;\n") == [b"1;", b"2;"]
-    with pytest.raises(Rejected, match="more than 2 rows"):
-        rows(b"a;b\n1;\n2;\n3;\n")
+def test_there_is_an_end_to_rows(tmp_path: Path) -> None:
+    def read(text_: bytes) -> list[bytes]:
+        (tmp_path / "a.csv").write_bytes(text_)
+        lines = folder.lines(str(tmp_path.resolve()), "a.csv", place="p")
+        return list(csv_rows.rows(lines, DIALECT, "a;b", place="p", most=2))
+
+    assert read(b"a;b\n1;\n2;\n") == [b"1;", b"2;"]
+    with pytest.raises(Rejected, match="p: more than 2 rows"):
+        read(b"a;b\n1;\n2;\n3;\n")
 
 
 @pytest.mark.parametrize("wrong", [{"encoding": "utf-16"}, {"delimiter": "ab"}, {"decimal": ""}])
