@@ -2,7 +2,8 @@
 
 Common cases are declarations (`key("Number")`, `amount("Amount", "EUR")`); an odd case is a function of the
 row. What a simple system does not say has a default here, or the declaration is refused when it is imported.
-Refuses a row with too few or too many cells, and an amount whose sign contradicts the kind of its document.
+Refuses a row with too few or too many cells, an amount whose sign contradicts the kind of its document, and
+money received below zero.
 """
 
 from __future__ import annotations
@@ -164,7 +165,15 @@ DEFAULTS: Final[Mapping[type[msgspec.Struct], Mapping[str, Default]]] = MappingP
         Customer: {"printed": lambda row: row["number"]},
         Document: {"printed": lambda row: row["number"], "status": lambda _: "posted"},
         OpenItem: _ITEM,
-        Swept: _ITEM,
+        Swept: {
+            "cleared_on": lambda _: None,
+            "instalment": lambda row: row.get("line") or "1",  # of a receipt, which is a credit
+            "original": lambda row: f"-{row['amount']}",
+            "company_currency": lambda row: row["currency"],
+            "company_original": lambda row: (
+                f"-{row['company_amount']}" if row.get("company_amount") else row["original"]
+            ),
+        },
         Receipt: {
             "line": lambda _: "1",
             "printed": lambda row: row["number"],
@@ -271,6 +280,7 @@ class Columns:
                 faults.append(fault)
         made = [self._made(kind, fields, row) for kind, fields in self._kinds]
         _same_sign(row, getattr(self._table.fields.get("original"), "name", "original"))
+        _received(row, getattr(self._table.fields.get("amount"), "name", "amount"))
         return [one for one in made if not (isinstance(one, Swept) and row.get("cleared_on"))]
 
     def _made(
@@ -331,4 +341,13 @@ def _same_sign(row: Values, column: str) -> None:
     ):
         raise Unreadable(
             "sign_contradiction", column, f"{column} {original} and {kind} contradict each other."
+        )
+
+
+def _received(row: Values, column: str) -> None:
+    """Refuses money received below zero: what was paid back is a debit, an open item."""
+    amount = row.get("amount") or "0"
+    if amount.startswith("-"):
+        raise Unreadable(
+            "sign_contradiction", column, f"{column} {amount} is below zero: no money was received."
         )

@@ -2,7 +2,7 @@
 
 A system's file declares the dialect and the tables; all else a system answers (connectors.kit.stream) is
 here. Files are whole each time: rows that did not change are skipped by their digest, and the sweep finds the
-open items that are no longer there. Refuses a ledger without a row: nothing could be compared.
+open items and receipts that are no longer there. Refuses a ledger without a row: nothing could be compared.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LEDGER: Final = "ledger"  # the streams' names, whatever the files are called
 CUSTOMERS: Final = "customers"
 ITEMS: Final = "open_items"
 RECEIPTS: Final = "receipts"
-SWEPT_ITEMS: Final = "swept_items"  # the adapter of a sweep
+SWEPT: Final = {ITEMS: "swept_items", RECEIPTS: "swept_receipts"}  # the adapters of a sweep
 MAKES: Final[Mapping[str, tuple[type[msgspec.Struct], ...]]] = {
     LEDGER: (LegalEntity, ControlAccount),
     CUSTOMERS: (Customer,),
@@ -129,7 +129,11 @@ class CsvFolder:
             table.check(dialect, (*MAKES[stream], *TOTALS) if stream == LEDGER else MAKES[stream])
         self.adapters: Mapping[str, Callable[[Access], Adapter]] = {
             **{stream: partial(self._columns, stream, MAKES[stream]) for stream in self._tables},
-            SWEPT_ITEMS: partial(self._columns, ITEMS, (*MAKES[ITEMS], Swept)),
+            **{
+                adapter: partial(self._columns, stream, (*MAKES[stream], Swept))
+                for stream, adapter in SWEPT.items()
+                if stream in self._tables
+            },
         }
 
     def erp(self, settings: Any) -> tuple[str, int]:
@@ -140,10 +144,12 @@ class CsvFolder:
         """Nowhere: a folder is asked for nothing over HTTP."""
 
     def plan(self, access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> Sequence[Slice]:  # noqa: ARG002
-        """Every file. A sweep stages every item again, with what it shows of the open ones."""
-        slices = [self._slice(stream, stream) for stream in self._tables if stream != ITEMS]
-        items = self._slice(ITEMS, SWEPT_ITEMS if sweep else ITEMS, skip_unchanged=not sweep)
-        return [*slices, items]
+        """Every file. A sweep stages every item and receipt again, with what it shows of the open ones."""
+        adapters = SWEPT if sweep else {}
+        return [
+            self._slice(stream, adapters.get(stream, stream), skip_unchanged=stream not in adapters)
+            for stream in sorted(self._tables, key=[LEDGER, CUSTOMERS, RECEIPTS, ITEMS].index)
+        ]
 
     def totals(self, access: Access, accounts: Sequence[tuple[str, str]]) -> Sequence[ControlTotal]:  # noqa: ARG002
         """Every balance of the ledger's file; raises Rejected if it has none or one that cannot be read."""

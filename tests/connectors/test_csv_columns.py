@@ -20,7 +20,7 @@ from connectors.kit.csv_folder import ROWS, CsvFolder, FolderSettings
 from connectors.kit.csv_rows import Dialect
 from connectors.kit.stream import Access, Difference, System
 from receivables.errors import Misconfigured, Transient
-from receivables.records import Customer, Document, OpenItem, Swept
+from receivables.records import Customer, Document, OpenItem, Receipt, Swept
 
 DIALECT = Dialect(encoding="cp1252", delimiter=";", decimal=",", day="%d.%m.%Y")
 NOW = datetime(2026, 2, 1, 3, tzinfo=UTC)
@@ -81,9 +81,28 @@ LEDGER = Table(
         "closing": amount("Balance", EUR),
     },
 )
+RECEIPTS = Table(
+    "money.csv",
+    header="No;Who;Amount;On;Paid",
+    key=["No"],
+    fields={
+        "entity": setting("company"),
+        "number": key("No"),
+        "fiscal_year": lambda line: line["On"][-4:],
+        "customer": key("Who"),
+        "account": lambda _: "411",
+        "currency": EUR,
+        "amount": amount("Amount", EUR),
+        "booked_on": day("On"),
+        "cleared_on": day_or_none("Paid"),
+    },
+)
 
-
-MADE: dict[str, list[type[msgspec.Struct]]] = {"items.csv": [Document, OpenItem], "who.csv": [Customer]}
+MADE: dict[str, list[type[msgspec.Struct]]] = {
+    "items.csv": [Document, OpenItem],
+    "who.csv": [Customer],
+    "money.csv": [Receipt],
+}
 
 
 def adapt(
@@ -113,6 +132,18 @@ def test_a_sweep_shows_open_items_only() -> None:
     raw = b"7;I;101;12,50;05.01.2026;;", b"8;I;101;1;05.01.2026;06.01.2026;07.01.2026"
     (swept,) = adapt(ITEMS, *raw, kinds=[Swept]).records
     assert (swept.number, swept.original, swept.company_original) == ("7", "12.50", "12.50")
+
+
+def test_a_sweep_shows_open_receipts_as_the_credits_that_they_are() -> None:
+    raw = b"R1;101;12,50;05.01.2026;", b"R2;101;1;05.01.2026;07.01.2026"
+    (swept,) = adapt(RECEIPTS, *raw, kinds=[Swept]).records
+    assert (swept.number, swept.instalment, swept.original) == ("R1", "1", "-12.50")
+    assert (swept.company_original, swept.due_on) == ("-12.50", None)
+
+
+def test_money_received_is_above_zero() -> None:
+    ((row, fault),) = adapt(RECEIPTS, b"R1;101;-12,50;05.01.2026;", b"R2;101;0;05.01.2026;").unreadable
+    assert (row, fault.field, fault.code) == (b"R1;101;-12,50;05.01.2026;", "Amount", "sign_contradiction")
 
 
 @pytest.mark.parametrize(
