@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from connectors.kit.testing.ports import (
@@ -104,10 +104,10 @@ PROFILE: Final = Profile(
 
 
 class Intacct:
-    """An Intacct company; see connectors.kit.testing.ports.Erp."""
+    """An Intacct company; see tests.conformance.drivers.Driver."""
 
     system = "sage_intacct"
-    profile = PROFILE
+    profile: ClassVar = PROFILE
 
     def __init__(self, running: Running) -> None:
         self.running = running
@@ -116,6 +116,12 @@ class Intacct:
     def start(cls, *, items: int, today: date) -> Intacct:
         """Starts it."""
         return cls(Running.start(TENANT, items=items, today=today))
+
+    def stop(self) -> None:
+        self.running.stop()
+
+    def misbehaviours(self) -> set[str]:
+        return self.running.misbehaviours()
 
     @property
     def credential(self) -> tuple[str, ...]:

@@ -13,7 +13,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from connectors.kit.testing.bench import Bench
 from connectors.kit.testing.ports import Erp
+from connectors.systems import SYSTEMS
 from encours.hub import Hub, NewCredential
 from encours.postgres import SUPERUSER, Postgres
 from encours.settings import Settings
@@ -23,7 +25,7 @@ from tests.conformance.drivers import DRIVERS, Driver
 
 LOOPBACK = "127.0.0.1/32"
 TODAY = date(2026, 3, 24)
-ITEMS = 300
+ITEMS = 60  # of an ERP, or a few more: every case has one of its own
 
 
 class Database(Protocol):
@@ -73,8 +75,12 @@ class Lent:
         return [(reject.code, reject.field) for reject in self.hub.rejects(self.key)]
 
 
-def _sender(*pair: str) -> tuple[str, Secret] | tuple[()]:
-    return (pair[0], Secret(pair[1])) if pair else ()
+def _new_credential(words: tuple[str, ...]) -> NewCredential | None:
+    """User and password, and where a sender signs too, its pair; None where nobody signs in."""
+    if not words:
+        return None
+    user, password, *sender = words
+    return NewCredential(user, Secret(password), *((sender[0], Secret(sender[1])) if sender else ()))
 
 
 class Lender:
@@ -103,17 +109,21 @@ class Lender:
         hub = Hub(Settings(**values), clock=clock or erp.now, sleep=_no_pause)
         number = next(self._numbers)
         key = f"c{number}"
-        user, password, *sender = driver.credential
         hub.add_connector(
             system=erp.system,
             key=key,
             tenant=f"t{number}",  # a tenant of its own: its zone is the connector's
             settings=erp.settings(**settings),
-            credential=NewCredential(user, Secret(password), *_sender(*sender)),
+            credential=_new_credential(driver.credential),
         )
         return Lent(hub, self._database, key)
 
+    def bench(self, system: str) -> Bench:
+        """A bench whose ERP and connector no other case sees."""
+        erp = self.erp(system)
+        return Bench(SYSTEMS[system], self, erp, self.connect(erp))
+
     def stop(self) -> None:
-        """Ends every ERP."""
-        for driver in self._started:
-            driver.running.stop()
+        """Ends every ERP that it has started."""
+        while self._started:
+            self._started.pop().stop()

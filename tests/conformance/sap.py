@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from connectors.kit.testing.ports import (
@@ -93,10 +93,10 @@ PROFILE: Final = Profile(
 
 
 class Sap:
-    """An SAP system; see connectors.kit.testing.ports.Erp."""
+    """An SAP system; see tests.conformance.drivers.Driver."""
 
     system = "sap_s4hana"
-    profile = PROFILE
+    profile: ClassVar = PROFILE
 
     def __init__(self, running: Running) -> None:
         self.running = running
@@ -106,6 +106,12 @@ class Sap:
     def start(cls, *, items: int, today: date) -> Sap:
         """Starts it."""
         return cls(Running.start(TENANT, items=items, today=today))
+
+    def stop(self) -> None:
+        self.running.stop()
+
+    def misbehaviours(self) -> set[str]:
+        return self.running.misbehaviours()
 
     @property
     def credential(self) -> tuple[str, ...]:

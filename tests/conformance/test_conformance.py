@@ -8,10 +8,10 @@ import pytest
 
 from connectors.kit.testing.suite import CASES, Proof, proofs
 from connectors.systems import SYSTEMS
-from tests.conformance.drivers import DRIVERS, Driver
+from tests.conformance.drivers import DRIVERS
 
 if TYPE_CHECKING:
-    from tests.conformance.conftest import Benches
+    from tests.conformance.lent import Lender
 
 pytestmark = pytest.mark.long
 
@@ -25,14 +25,14 @@ def missing(proof: Proof) -> str:
 
 
 @pytest.mark.parametrize("proof", [p for p in PROOFS if not missing(p)], ids=str)
-def test_the_system_conforms(proof: Proof, benches: Benches) -> None:
-    proof.run(benches(proof.system))
+def test_the_system_conforms(proof: Proof, lender: Lender) -> None:
+    proof.run(lender.bench(proof.system))
 
 
 @pytest.mark.parametrize("proof", [p for p in PROOFS if missing(p)], ids=str)
-def test_what_is_missing_is_held_and_still_missing(proof: Proof, benches: Benches) -> None:
+def test_what_is_missing_is_held_and_still_missing(proof: Proof, lender: Lender) -> None:
     """When this fails the connector can do it: take the case out of the profile's `missing`."""
-    bench = benches(proof.system, alone=True)
+    bench = lender.bench(proof.system)
     with pytest.raises(AssertionError, match="held: the books differ"):
         proof.run(bench)
 
@@ -50,7 +50,6 @@ def test_a_case_that_is_not_tried_has_a_reason(system: str) -> None:
 
 
 @pytest.mark.parametrize("system", TRIED)
-def test_every_misbehaviour_that_the_erp_offers_is_tried(system: str, benches: Benches) -> None:
-    erp = benches(system).erp
-    assert isinstance(erp, Driver)
-    assert {each.name for each in erp.profile.misbehaviours} == erp.running.misbehaviours()
+def test_every_misbehaviour_that_the_erp_offers_is_tried(system: str, lender: Lender) -> None:
+    erp = lender.erp(system)
+    assert {each.name for each in erp.profile.misbehaviours} == erp.misbehaviours()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.conformance.drivers import DRIVERS
-from tests.conformance.lent import Database, Lender, Lent
-from tests.conformance.running import Running
+from tests.conformance.intacct import Intacct
+from tests.conformance.sap import Sap
+
+if TYPE_CHECKING:
+    from tests.conformance.lent import Lender, Lent
+    from tests.conformance.running import Running
 
 pytestmark = pytest.mark.long
 
@@ -35,18 +39,10 @@ BUSINESS: dict[str, Callable[[int], bool]] = {
 Aged = dict[tuple[str, ...], dict[str, tuple[Decimal, Decimal]]]
 
 
-@pytest.fixture(scope="module")
-def lender(
-    new_database: Callable[[], Database], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Lender]:
-    lending = Lender(new_database(), tmp_path_factory.mktemp("home"))
-    yield lending
-    lending.stop()
-
-
 @pytest.mark.parametrize("system", sorted(DRIVERS))
 def test_every_day_of_a_month_is_aged_as_the_books_were_that_evening(system: str, lender: Lender) -> None:
     erp = lender.erp(system)
+    assert isinstance(erp, Sap | Intacct)
     lent = lender.connect(erp)
     first = erp.now().date() + timedelta(days=1)
     days = [first + timedelta(days=number) for number in range(DAYS)]

@@ -160,7 +160,7 @@ def _currency(bench: Bench, places: int) -> None:
     items = bench.erp.evening().items.values()
     currency = next(iter(sorted({i.currency for i in items if exponent(i.currency) == places})), None)
     assert currency, f"the ERP owes nothing in a currency with {places} decimals"
-    bench.after("invoice", currency=currency)
+    bench.after("invoice", 2, currency=currency)  # of which one will be misprinted
     published = [row["original"] for row in bench.items().values() if row["currency"] == currency]
     unit = Decimal(1).scaleb(-places)
     assert all(amount == amount.quantize(unit) for amount in published)
