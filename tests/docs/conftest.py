@@ -23,6 +23,7 @@ PAGE = (ROOT / "docs/add-a-system.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS: list[tuple[str, str, str]] = FENCE.findall(PAGE)
 FOLDER = "/srv/comptoir"
+SECONDS = 600  # of one command; the suite takes a minute
 
 
 def written(kind: str) -> dict[str, str]:
@@ -47,7 +48,7 @@ class Copy:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=SECONDS,
             check=False,
         )
         complaints = [line for line in done.stderr.splitlines() if "rows so far" not in line]
@@ -59,7 +60,7 @@ class Copy:
 def copy(new_database: Callable[[], Database], tmp_path_factory: pytest.TempPathFactory) -> Copy:
     root = tmp_path_factory.mktemp("copy").resolve()
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    for package in packages["tool"]["importlinter"]["root_packages"]:
+    for package in (*packages["tool"]["importlinter"]["root_packages"], "tests"):
         shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", root)
     for name, text in written("python").items():
@@ -80,7 +81,7 @@ def copy(new_database: Callable[[], Database], tmp_path_factory: pytest.TempPath
     environment = {
         **os.environ,
         **database.environment(),
-        "PATH": f"{encours.parent}:{os.environ['PATH']}",
+        "PATH": f"{encours.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(root),
         "COLUMNS": "200",
         "ENCOURS_HOME": str(home),

@@ -18,10 +18,18 @@ from tests.docs.conftest import BLOCKS, FOLDER, written
 if TYPE_CHECKING:
     from tests.docs.conftest import Copy
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
+SYSTEM = "connectors/systems/comptoir.py"
+DRIVER = "tests/conformance/comptoir.py"
 LINES = 60
-PASSING = [(r"\d+ ms", "N ms"), (r"\d+\.\d s", "N s"), (r"\d{4}-\d\d-\d\d \d\d:\d\d", "YYYY-MM-DD HH:MM")]
+PASSING = [
+    (r"\d+ ms", "N ms"),
+    (r"\d+\.\d s", "N s"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d", "YYYY-MM-DD HH:MM"),
+    (r" +\[100%\]", " [100%]"),  # as wide as the terminal
+    (r"\d+ deselected in \d+\.\d+s.*", "N deselected in N s"),  # the cases of other systems
+]
 
 
 def transcripts() -> list[tuple[str, str]]:
@@ -36,7 +44,7 @@ def transcripts() -> list[tuple[str, str]]:
 
 
 def lasting(text: str) -> str:
-    """A text without what is another each time: durations, moments, blanks at line ends."""
+    """A text without what is another each time: durations, moments, other systems' cases, blanks at line ends."""
     for pattern, name in PASSING:
         text = re.sub(pattern, name, text)
     return "\n".join(line.rstrip() for line in text.splitlines())
@@ -48,25 +56,43 @@ def test_the_commands_of_the_page_answer_what_it_shows(copy: Copy) -> None:
     told = "\n".join(answer for _, answer in transcripts())
     for word in ("equal (run 1, published)", "1 rows were set aside (run 2, held)", "F-1002/2026 alone"):
         assert word in told
+    assert transcripts()[-1][0] == "python -m tests.conformance.cards comptoir"
+    for word in (" passed", "# Comptoir", "| vanished | ", "| payment | "):
+        assert word in transcripts()[-1][1]
 
 
 def test_the_system_is_one_file_of_at_most_60_lines_and_two_lines_elsewhere() -> None:
-    ((name, text),) = written("python").items()
-    assert name == "connectors/systems/comptoir.py"
-    assert len(text.splitlines()) <= LINES
-    ((listed, diff),) = written("diff").items()
-    assert listed == "connectors/systems/__init__.py"
-    assert [line for line in diff.splitlines() if line[0] in "+-"] == [
-        "+    comptoir,",
-        "+    comptoir.SYSTEM,",
+    assert set(written("python")) == {SYSTEM, DRIVER}
+    assert len(written("python")[SYSTEM].splitlines()) <= LINES
+    assert set(written("diff")) == {"connectors/systems/__init__.py", "tests/conformance/drivers.py"}
+    assert added("connectors/systems/__init__.py") == ["    comptoir,", "    comptoir.SYSTEM,"]
+
+
+def test_the_suite_asks_for_a_driver_and_two_lines_in_the_tests() -> None:
+    assert added("tests/conformance/drivers.py") == [
+        "from tests.conformance.comptoir import Comptoir",
+        '    "comptoir": Comptoir,',
     ]
+    assert "import connectors.systems" not in written("python")[DRIVER]
+    assert "import connectors.kit.csv" not in written("python")[DRIVER]
+
+
+def added(name: str) -> list[str]:
+    """The lines that the page adds to a file; it takes none away."""
+    lines = written("diff")[name].splitlines()
+    assert not [line for line in lines if line[0] not in "+ "]
+    return [line[1:] for line in lines if line[0] == "+"]
 
 
 def test_the_file_keeps_the_rules_of_the_repository(copy: Copy) -> None:
     ruff = Path(sys.executable).with_name("ruff")
     for rule in (["check"], ["format", "--check"]):
         done = subprocess.run(
-            [ruff, *rule, "connectors/systems"], cwd=copy.root, capture_output=True, text=True, check=False
+            [ruff, *rule, "connectors/systems", DRIVER],
+            cwd=copy.root,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
