@@ -23,7 +23,6 @@ from connectors.kit.columns import Columns, Table
 from connectors.kit.steps import checked
 from connectors.kit.stream import Access, Adapter, Capabilities, Check, Difference, Explained, Page, Slice
 from receivables.errors import Rejected
-from receivables.money import exponent
 from receivables.records import (
     ControlAccount,
     ControlTotal,
@@ -58,17 +57,6 @@ def _absolute(value: str) -> str:
     if not Path(value).is_absolute() or ".." in Path(value).parts:
         raise ValueError(f"{value[:80]!r} is no absolute path")
     return str(Path(value))
-
-
-def _iso_4217(value: str) -> str:
-    try:
-        exponent(value)
-    except LookupError:
-        raise ValueError(f"{value[:10]!r} is no ISO 4217 currency") from None
-    return value
-
-
-Currency = Annotated[str, AfterValidator(_iso_4217)]
 
 
 class FolderSettings(pydantic.BaseModel):

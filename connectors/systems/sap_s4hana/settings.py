@@ -9,15 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import pydantic
 from pydantic import BeforeValidator, Field
 
-from connectors.kit.addresses import origin_of
-from receivables.errors import Misconfigured
-from receivables.money import exponent
+from connectors.kit.settings import (
+    Address,
+    CaBundle,
+    ClientCertificate,
+    Currency,
+    Listed,
+    Once,
+    Proxy,
+    Zone,
+)
 
 DocumentKind = Literal["invoice", "credit_note", "debit_note", "advance", "journal", "receipt"]
 SpecialKind = Literal["advances", "notes", "doubtful", "special", "noted"]
@@ -32,11 +37,6 @@ DOCUMENT_KINDS: Final[Mapping[str, DocumentKind]] = {
     "SA": "journal",
 }
 SPECIAL_GL_KINDS: Final[Mapping[str, SpecialKind]] = {"A": "advances", "W": "notes", "F": "noted"}
-
-
-def listed(value: object) -> object:
-    """The parts of a text with commas."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def paired(value: object) -> object:
@@ -64,14 +64,14 @@ class Settings(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    base_url: str = Field(
+    base_url: Address = Field(
         description="Address of the system, e.g. https://my300000-api.s4hana.ondemand.com (Cloud) or "
         "https://sap.example.com:44300 (on premise)."
     )
-    company_codes: Annotated[list[CompanyCode], BeforeValidator(listed)] = Field(
+    company_codes: Annotated[list[CompanyCode], Listed, Once] = Field(
         description="Company codes to read, with commas: 1010,1020.", min_length=1
     )
-    zone: str = Field(
+    zone: Zone = Field(
         "UTC", description="IANA time zone of the SAP server, in which it enters documents: Europe/Berlin."
     )
     sap_client: str = Field(
@@ -80,7 +80,7 @@ class Settings(pydantic.BaseModel):
     history_months: int = Field(
         24, description="Months of cleared items that the first load reads.", ge=0, le=120
     )
-    control_accounts: Annotated[list[str], BeforeValidator(listed)] = Field(
+    control_accounts: Annotated[list[str], Listed] = Field(
         default_factory=list,
         description="Further reconciliation accounts to compare, with commas: 1010/12100000 for one company "
         "code, 12100000 for all. Accounts of customers and of items are compared anyway.",
@@ -95,7 +95,7 @@ class Settings(pydantic.BaseModel):
         description="What special G/L indicators are: advances, notes, doubtful, special, or noted (not in "
         "the ledger, left out). Indicators not named are special.",
     )
-    company_currencies: Annotated[dict[CompanyCode, str], BeforeValidator(paired)] = Field(
+    company_currencies: Annotated[dict[CompanyCode, Currency], BeforeValidator(paired)] = Field(
         default_factory=dict,
         description="Only where API_COMPANYCODE_SRV is not offered: the company codes' currencies, 1010=EUR.",
     )
@@ -110,39 +110,9 @@ class Settings(pydantic.BaseModel):
     page_size: int = Field(1000, description="Rows a request asks for.", ge=10, le=5000)
     max_parallel: int = Field(2, description="Runs that may read this SAP host at once.", ge=1, le=10)
     language: str = Field("EN", description="Language of texts and messages.", pattern=r"^[A-Z]{2}$")
-    ca_bundle: str | None = Field(None, description="File with the certificates of the CA to trust.")
-    client_certificate: str | None = Field(None, description="File with a client certificate and its key.")
-    proxy: str | None = Field(None, description="Proxy to go through: http://proxy.example.com:3128.")
-
-    @pydantic.field_validator("base_url", "proxy")
-    @classmethod
-    def _address(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            origin_of(value)
-        except Misconfigured as error:
-            raise ValueError(str(error)) from None
-        if urlsplit(value).query or urlsplit(value).fragment:
-            raise ValueError("an address has no ? and no #")
-        return value.rstrip("/")
-
-    @pydantic.field_validator("zone")
-    @classmethod
-    def _zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (LookupError, ValueError, OSError):
-            raise ValueError(f"{value[:40]!r} is no IANA time zone, e.g. Europe/Paris") from None
-        return value
-
-    @pydantic.field_validator("company_codes")
-    @classmethod
-    def _once(cls, value: list[str]) -> list[str]:
-        twice = sorted({code for code in value if value.count(code) > 1})
-        if twice:
-            raise ValueError(f"{', '.join(twice)} is named twice")
-        return value
+    ca_bundle: CaBundle = None
+    client_certificate: ClientCertificate = None
+    proxy: Proxy = None
 
     @pydantic.field_validator("control_accounts")
     @classmethod
@@ -150,16 +120,6 @@ class Settings(pydantic.BaseModel):
         for entry in value:
             if not re.fullmatch(r"([A-Z0-9]{1,4}/)?[A-Z0-9]{1,10}", entry):
                 raise ValueError(f"{entry[:20]!r}: write 12100000 or 1010/12100000")
-        return value
-
-    @pydantic.field_validator("company_currencies")
-    @classmethod
-    def _currencies(cls, value: dict[str, str]) -> dict[str, str]:
-        for currency in value.values():
-            try:
-                exponent(currency)
-            except LookupError:
-                raise ValueError(f"{currency[:10]!r} is no ISO 4217 currency") from None
         return value
 
     def meaning(self) -> Mapping[str, Any]:
