@@ -1,8 +1,10 @@
 """Rows of XML answers: cut out of a page as they stand, and read one by one only when they are new.
 
 A page is never parsed as a whole: its rows are found by their tags, hashed by who asks, and the rest of the
-page (the envelope) is parsed strictly without them. A row is flat: elements with text. The usual row is read
-by one pattern that proves all of it; any other goes through exact_xml, for our limits, and xmltodict.
+page (the envelope) is parsed strictly without them. A row is flat: elements with text. Its empty elements are
+left out: they mean the same as missing ones, one answer prints the one and the next the other, and a record
+must have one digest. The usual row is read by one pattern that proves all of it; any other goes through
+exact_xml, for our limits, and xmltodict.
 Refuses DOCTYPE, comments among rows, encodings other than UTF-8, US-ASCII and ISO-8859-1, and a name that
 stands twice in a row. Source: XML 1.0, 2.1 to 2.11; design, "What other systems send us".
 """
@@ -26,6 +28,8 @@ ENCODINGS: Final = {"utf-8": "utf-8", "us-ascii": "ascii", "iso-8859-1": "latin-
 NAME: Final = rb"[A-Za-z_][A-Za-z0-9_.-]{0,99}"
 ROW: Final = re.compile(rb"\s*<(" + NAME + rb")>(.*?)</\1\s*>", re.DOTALL)
 EMPTY_ROW: Final = re.compile(rb"\s*<(" + NAME + rb")\s*/>")
+# Possessive: a name that is not followed by its own end tag is not tried again letter by letter.
+EMPTY_CELL: Final = re.compile(rb"<(" + NAME + rb"+)(?:></\1\s*>|\s*/>)")
 CELL: Final = re.compile(
     r"(\s*<([A-Za-z_][A-Za-z0-9_.-]{0,99})"
     r"(?:/>|>([^<&\x00-\x08\x0b\x0c\x0e-\x1f\r\ufffe\uffff]*)</\2>))"
@@ -56,7 +60,7 @@ def in_utf_8(body: bytes) -> bytes:
 
 
 def cut(body: bytes) -> tuple[bytes, list[bytes]]:
-    """The envelope with an empty `data` element, and the rows that stood in it, each as received.
+    """The envelope with an empty `data` element, and the rows that stood in it, without empty elements.
 
     `body` is what `in_utf_8` gives. Where the tags alone do not prove where rows begin and end (comments,
     CDATA, processing instructions, several data elements), the whole is parsed and rows are written anew.
@@ -66,7 +70,7 @@ def cut(body: bytes) -> tuple[bytes, list[bytes]]:
     if b"<!" in body or b"<?" in body or body.count(b"<data") != 1 or start is None or end < start.end():
         return _cut_parsed(body)
     try:
-        return body[: start.end()] + body[end:], _rows(body[start.end() : end])
+        return body[: start.end()] + body[end:], [_filled(row) for row in _rows(body[start.end() : end])]
     except exact_xml.Malformed:
         return _cut_parsed(body)
 
@@ -82,6 +86,13 @@ def _rows(text: bytes) -> list[bytes]:
         return list(elements(text))
     rows = [piece.lstrip() + end for piece in found]
     return rows if all(row.startswith(start) for row in rows) else list(elements(text))
+
+
+def _filled(row: bytes) -> bytes:
+    """The row without its empty elements; a row that is one itself stays."""
+    if row.count(b"></") == 1 and b"/>" not in row:  # the one before the row's own end
+        return row
+    return EMPTY_CELL.sub(b"", row) or row
 
 
 def elements(text: bytes) -> Iterator[bytes]:
@@ -165,7 +176,8 @@ def _cut_parsed(body: bytes) -> tuple[bytes, list[bytes]]:
     rows: list[bytes] = []
     for data in root.iter("data"):
         for child in list(data):
-            rows.append(etree.tostring(child, encoding="UTF-8", with_tail=False).removeprefix(HEAD))
+            row = etree.tostring(child, encoding="UTF-8", with_tail=False).removeprefix(HEAD)
+            rows.append(_filled(row))
             data.remove(child)
     return etree.tostring(root, encoding="UTF-8").removeprefix(HEAD), rows
 

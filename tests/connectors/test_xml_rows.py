@@ -39,6 +39,34 @@ def test_no_row_is_no_row(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "row",
+    [
+        b"<A><X>1</X><Y>2</Y></A>",
+        b"<A><X>1</X><Y>2</Y><Z></Z></A>",
+        b"<A><W></W><X>1</X><C.D/><Y>2</Y></A>",
+        b"<A><B></B ><X>1</X><W /><Y>2</Y></A>",
+        b"<A><!-- c --><W></W><X>1</X><Y>2</Y></A>",
+    ],
+)
+def test_empty_and_missing_elements_make_one_row(row: bytes) -> None:
+    assert cut(row)[1] == [b"<A><X>1</X><Y>2</Y></A>"]
+    assert cut(row * 3)[1] == [b"<A><X>1</X><Y>2</Y></A>"] * 3
+
+
+@pytest.mark.parametrize("row", [b"<A></A>", b"<A/>"])
+def test_a_row_of_nothing_is_still_a_row(row: bytes) -> None:
+    assert cut(row)[1] == [row]
+    assert cut(b"<A><X></X></A>")[1] == [b"<A></A>"]
+
+
+def test_what_is_not_well_formed_is_not_mended() -> None:
+    (row,) = cut(b"<A><X></Y><Z></Z></A>")[1]
+    assert row == b"<A><X></Y></A>"
+    with pytest.raises(Unreadable):
+        xml_rows.values(row)
+
+
+@pytest.mark.parametrize(
     "rows",
     [
         b"<A><!-- c --><X>1</X></A><A><X>2</X></A>",

@@ -229,6 +229,13 @@ def test_books_that_differ_are_held_and_explained(
     assert connected.hub.sync(KEY, sweep=True).verdict == "equal"
 
 
+def test_what_did_not_change_is_not_staged_again(connected: Installation) -> None:
+    connected.hub.sync(KEY, sweep=False)
+    result = connected.hub.sync(KEY, sweep=False)
+    assert (result.state, result.rows_staged) == ("published", 0)
+    assert result.rows_read > 0
+
+
 @pytest.mark.parametrize(
     "name", ["row_hidden", "entity_hidden", "receipt_hidden", "line_hidden", "master_hidden"]
 )
