@@ -35,6 +35,7 @@ class StatementCustomer:
     name: str | None
     country: str | None
     currency: str | None
+    payment_terms: str | None
 
 
 @dataclass(frozen=True)
@@ -90,16 +91,21 @@ class StatementReceipt:
 
 @dataclass(frozen=True)
 class StatementAllocation:
-    """What went from where to where; amounts as in receivables.records.Allocation."""
+    """What went from where to where; amounts as in receivables.records.Allocation.
+
+    The numbers with `printed` are those that people know the receipt and the documents by.
+    """
 
     entity: str
     source: str
     source_number: str
     source_fiscal_year: str
     source_line: str
+    source_printed: str
     target_number: str
     target_fiscal_year: str
     target_instalment: str
+    target_printed: str
     currency: str
     amount: Decimal
     discount: Decimal

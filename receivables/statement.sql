@@ -1,6 +1,6 @@
 -- name: customers
 -- The customer in each company, by the number as we keep it or as the ERP prints it.
-select entity, number, printed, name, country, currency
+select entity, number, printed, name, country, currency, payment_terms
 from ({customer}) as customer
 where number = %(customer)s or printed = %(customer)s
 order by entity, number;
@@ -44,10 +44,20 @@ with line as materialized (
     select r.entity, r.number, r.fiscal_year, r.line
     from ({receipt}) as r
     where r.customer = any(%(numbers)s) and (r.unapplied <> 0 or r.company_unapplied <> 0))
-select a.entity, a.source, a.source_number, a.source_fiscal_year, a.source_line, a.target_number,
-       a.target_fiscal_year, a.target_instalment, a.currency, a.amount, a.discount, a.company_currency,
-       a.company_amount, a.company_discount, a.company_difference, a.allocated_on, a.derived
+select a.entity, a.source, a.source_number, a.source_fiscal_year, a.source_line,
+       coalesce(from_document.printed, from_receipt.printed, a.source_number) as source_printed, a.target_number,
+       a.target_fiscal_year, a.target_instalment, coalesce(target.printed, a.target_number) as target_printed,
+       a.currency, a.amount, a.discount, a.company_currency, a.company_amount, a.company_discount,
+       a.company_difference, a.allocated_on, a.derived
 from ({allocation}) as a
+left join ({document}) as target
+  on target.number = a.target_number and target.entity = a.entity and target.fiscal_year = a.target_fiscal_year
+left join ({document}) as from_document
+  on from_document.number = a.source_number and from_document.entity = a.entity
+ and from_document.fiscal_year = a.source_fiscal_year
+left join ({receipt}) as from_receipt
+  on from_receipt.number = a.source_number and from_receipt.entity = a.entity
+ and from_receipt.fiscal_year = a.source_fiscal_year and from_receipt.line = a.source_line
 where (a.entity, a.target_number, a.target_fiscal_year, a.target_instalment) in (
           select entity, number, fiscal_year, line from line)
    or (a.entity, a.source_number, a.source_fiscal_year, a.source_line) in (

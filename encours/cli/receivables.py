@@ -120,7 +120,9 @@ def statement(
 def _print_statement(found: Statement) -> None:
     console = stdout()
     for who in found.customers:
-        console.print(f"{who.printed} {who.name or ''} in {who.entity}".replace("  ", " "), markup=False)
+        terms = f", terms {who.payment_terms}" if who.payment_terms else ""
+        named = f"{who.printed} {who.name or ''} in {who.entity}".replace("  ", " ")
+        console.print(f"{named}{terms}", markup=False)
     owed = " + ".join(money(amount, currency) for currency, amount in found.balances.items()) or "nothing"
     console.print(
         f"{found.connector}, as of {found.as_of} ({found.zone}): {owed}. "
@@ -167,9 +169,9 @@ def _print_statement(found: Statement) -> None:
                 [
                     part.entity,
                     part.source.replace("_", " "),
-                    f"{part.source_number}/{part.source_line}",
+                    f"{part.source_printed}/{part.source_line}",
                     part.allocated_on.isoformat(),
-                    f"{part.target_number}/{part.target_instalment}",
+                    f"{part.target_printed}/{part.target_instalment}",
                     money(part.amount, part.currency),
                     money(part.discount, part.currency) if part.discount else "",
                 ]

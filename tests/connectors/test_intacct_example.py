@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 
@@ -107,6 +108,16 @@ def test_receipt_and_allocations(loaded: Read) -> None:
 
 
 def test_a_credit_memo_applied_without_cash(books: Books) -> None:
+    """If CM-9 is then applied to 502, both opens move and the total stays."""
+    changed = {"STATE": "Partially Paid", "WHENMODIFIED": "02/28/2026 10:00:00"}
+    (applied_to,) = [row for row in books.rows["ARINVOICE"] if row["RECORDNO"] == "502"]
+    applied_to |= {"TRX_TOTALDUE": "480", "TOTALDUE": "480", "TRX_TOTALPAID": "120", **changed}
+    books.rows["ARADJUSTMENT"][0] |= {
+        "TRX_TOTALDUE": "0",
+        "TOTALDUE": "0",
+        "TRX_TOTALPAID": "-120",
+        **changed,
+    }
     books.rows["ARPYMT"].append(
         {
             **books.rows["ARPYMT"][0],
@@ -124,11 +135,21 @@ def test_a_credit_memo_applied_without_cash(books: Books) -> None:
     )  # fmt: skip
     with access_to(books) as access:
         found = read(access, SYSTEM.plan(access, {}, sweep=False), SYSTEM)
+        (total,) = [t for t in SYSTEM.totals(access, ()) if t.customer is None]
+    assert not found.unreadable
     assert [r.number for r in found.of(Receipt)] == ["701"]
     (applied,) = [a for a in found.of(Allocation) if a.number == "9003"]
     assert (applied.sequence, applied.source, applied.source_number, applied.target_number, applied.amount) == (
         "adjustment", "credit_note", "610", "502", "120.00",
     )  # fmt: skip
+    assert {i.number: (i.original, i.open, i.cleared_on) for i in found.of(OpenItem)} == {
+        "501": ("600.00", "350.00", None),
+        "502": ("600.00", "480.00", None),
+        "503": ("360.00", "0.00", "2026-02-26"),
+        "504": ("-360.00", "0.00", "2026-02-27"),
+        "610": ("-120.00", "0.00", "2026-02-28"),
+    }
+    assert sum(Decimal(i.open) for i in found.of(OpenItem)) == Decimal(total.closing) == 830
 
 
 def test_entity_and_customer(example: Access, loaded: Read) -> None:
@@ -139,6 +160,53 @@ def test_entity_and_customer(example: Access, loaded: Read) -> None:
         example, [SYSTEM.customers(example, [("N-407", "C-100"), ("N-407", "C-9")])], SYSTEM
     ).of(Customer)
     assert (customer.entity, customer.number, customer.name) == ("N-407", "C-100", "Burlington & Sons")
+
+
+def with_terms(books: Books) -> Books:
+    books.rows["CUSTOMER"][0]["TERMNAME"] = "Net 30"
+    books.rows["ARTERM"] = [
+        {
+            "RECORDNO": "1", "NAME": "Net 30", "DESCRIPTION": "30 days net", "DUEDATE": "30",
+            "DUEFROM": "from invoice/bill date", "WHENMODIFIED": "01/02/2026 08:00:00",
+        },
+        {"RECORDNO": "2", "NAME": "Net 60", "WHENMODIFIED": "01/02/2026 08:00:00"},
+    ]  # fmt: skip
+    return books
+
+
+def test_terms_are_told_with_what_they_mean(books: Books) -> None:
+    def told() -> str | None:
+        with access_to(books) as access:
+            (one,) = read(access, [SYSTEM.customers(access, [("N-407", "C-100")])], SYSTEM).of(Customer)
+        return one.payment_terms
+
+    assert told() is None
+    with_terms(books)
+    assert told() == "Net 30: 30 days net"
+    books.rows["ARTERM"][0]["DESCRIPTION"] = ""
+    assert told() == "Net 30: due in 30 days from invoice/bill date"
+    books.rows["ARTERM"][0]["DUEDATE"] = ""
+    assert told() == "Net 30"
+    books.hidden = {"ARTERM"}
+    assert told() == "Net 30"
+
+
+def test_a_change_of_terms_tells_customers_and_moves_no_due_date(books: Books) -> None:
+    with_terms(books).rows["ARTERM"][0] |= {
+        "DESCRIPTION": "45 days net", "DUEDATE": "45", "WHENMODIFIED": "02/25/2026 08:00:00",
+    }  # fmt: skip
+    with access_to(books) as access:
+        late = dict.fromkeys(PUBLISHED, "2026-02-24T00:00:00+00:00")
+        found = read(access, SYSTEM.plan(access, late, sweep=False), SYSTEM)
+        assert [(c.number, c.payment_terms) for c in found.of(Customer)] == [("C-100", "Net 30: 45 days net")]
+        assert found.of(Document) == []
+        loaded = read(access, SYSTEM.plan(access, {}, sweep=False), SYSTEM)
+        assert {i.due_on for i in loaded.of(OpenItem) if i.number in ("501", "502")} == {
+            "2026-02-14",
+            "2026-03-16",
+        }
+        later = dict.fromkeys(PUBLISHED, "2026-02-26T00:00:00+00:00")
+        assert read(access, SYSTEM.plan(access, later, sweep=False), SYSTEM).of(Customer) == []
 
 
 def test_totals(example: Access) -> None:

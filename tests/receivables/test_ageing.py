@@ -237,7 +237,7 @@ def test_a_statement_shows_what_is_open_and_what_paid_it(office: Any, make: Any)
     office.clock.now = datetime(2026, 2, 20, tzinfo=UTC)
     paid = {"cleared_on": "2026-02-20", "clearing_document": "41/2026"}
     office.load(
-        receipt("31", "250.00", customer="7", related="12/2026/1"), receipt("32", "5.00"),
+        receipt("31", "250.00", customer="7", related="12/2026/1", printed="WIRE-31"), receipt("32", "5.00"),
         make.item("13", original="100.00", **paid), receipt("41", "100.00", **paid),
     )  # fmt: skip
     found = office.store.statement(view(date(2026, 2, 21)), "0010100001")
@@ -251,6 +251,7 @@ def test_a_statement_shows_what_is_open_and_what_paid_it(office: Any, make: Any)
     assert [(a.source_number, a.target_number, a.amount) for a in found.allocations] == [
         ("31", "12", Decimal("250.00"))
     ]
+    assert [(a.source_printed, a.target_printed) for a in found.allocations] == [("WIRE-31", "0012")]
     assert found.balances == {"EUR": Decimal("345.00")}
     before = office.store.statement(view(date(2026, 2, 10)), "10100001")
     assert [(i.number, i.open) for i in before.items] == [

@@ -146,6 +146,19 @@ def test_every_kind_of_business_is_seen_by_the_next_run(
     assert owed(connected) == journal(erp)
 
 
+def test_a_statement_names_documents_as_people_know_them(connected: Installation, erp: Intacct) -> None:
+    (paid,) = erp.control("post", partials=1)["posted"]
+    assert connected.hub.sync(KEY, sweep=False).verdict == "equal"
+    (part, *_) = [a for a in connected.of(KEY, "allocation") if a["source_number"] == paid["key"]]
+    (document,) = [d for d in connected.of(KEY, "document") if d["number"] == part["target_number"]]
+    (receipt,) = [r for r in connected.of(KEY, "receipt") if r["number"] == paid["key"]]
+    assert document["printed"] != document["number"]
+    code, out, _ = connected.command("statement", document["customer"], "--connector", KEY)
+    assert code == 0
+    for printed in (f"{document['printed']}/1", f"{receipt['printed']}/1"):
+        assert printed in out.partition("PAID BY")[2], out
+
+
 def test_a_sweep_shows_everything_that_is_open(connected: Installation) -> None:
     result = connected.hub.sync(KEY, sweep=True)
     assert (result.state, result.verdict) == ("published", "equal")
