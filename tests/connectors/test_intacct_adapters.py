@@ -46,11 +46,11 @@ def receipt(row: Record, account: str = "12000", of: str = "ARPYMT") -> Adapted:
     )
 
 
-def allocation(row: Record, *more: bytes) -> Adapted:
+def allocation(row: Record, *more: bytes, currency: str = "USD") -> Adapted:
     paid = [
         xml(
             "ARINVOICE",
-            {"RECORDNO": "501", "WHENCREATED": "01/15/2026", "CURRENCY": "USD", "BASECURR": "USD"},
+            {"RECORDNO": "501", "WHENCREATED": "01/15/2026", "CURRENCY": currency, "BASECURR": "USD"},
         )
     ]
     return Allocations(SETTINGS, TODAY)(
@@ -348,6 +348,51 @@ def test_a_reversed_payment_takes_its_allocation_back() -> None:
     (one,) = of(allocation(detail("9001", "501", "2001", "-200"), earlier), Allocation)
     assert isinstance(one, Allocation)
     assert (one.amount, one.reverses) == ("-200.00", "8000/cash")
+
+
+def worth(of: str, kind: str, entered: str, company: str, currency: str = "EUR") -> bytes:
+    """What pays, as it is joined to a detail."""
+    row = {
+        "RECORDNO": "7", "CURRENCY": currency, "BASECURR": "USD", "TRX_TOTALENTERED": entered, "TOTALENTERED": company,
+    }  # fmt: skip
+    return joined(kind, [xml(of, row)])
+
+
+@pytest.mark.parametrize(
+    ("paying", "cash", "difference"),
+    [
+        (worth("ARPYMT", "CASH", "400", "500"), "200", "30.00"),  # at 1.25, invoiced at 1.10
+        (worth("ARPYMT", "CASH", "400", "400"), "200", "-20.00"),
+        (worth("ARPYMT", "CASH", "300", "333.33"), "200", "2.22"),  # 222.22: its share, to the cent
+        (worth("ARPYMT", "CASH", "-400", "-500"), "-200", "-30.00"),  # taken back
+        (worth("ARPYMT", "CASH", "400", "500", currency="GBP"), "200", "0.00"),  # not comparable
+        (worth("ARPYMT", "CASH", "0", "0"), "200", "0.00"),
+        (b"", "200", "0.00"),  # not shown to the user
+    ],
+)
+def test_the_exchange_difference_is_worth_at_the_payments_rate(
+    paying: bytes, cash: str, difference: str
+) -> None:
+    base = f"{float(cash) * 1.1:.2f}"
+    row = detail("9001", "501", "2001", cash, CURRENCY="EUR", TRX_DISCOUNTAMOUNT="10", DISCOUNTAMOUNT="11")
+    row["PAYMENTAMOUNT"] = base
+    (one,) = of(allocation(row, *([paying] if paying else []), currency="EUR"), Allocation)
+    assert isinstance(one, Allocation)
+    assert (one.company_difference, one.company_discount) == (difference, "11.00")
+    assert one.company_amount == f"{float(base) + 11:.2f}"
+
+
+def test_each_source_has_its_own_rate() -> None:
+    row = detail(
+        "9001", "501", "2001", "100", CURRENCY="EUR", ADJUSTMENTKEY="610", TRX_ADJUSTMENTAMOUNT="50",
+        ADJUSTMENTAMOUNT="55", INLINEKEY="611", TRX_INLINEAMOUNT="10", INLINEAMOUNT="11",
+    )  # fmt: skip
+    row["PAYMENTAMOUNT"] = "110"
+    paying = [worth("ARPYMT", "CASH", "100", "120"), worth("ARADJUSTMENT", "ADJUSTMENT", "-50", "-60")]
+    found = [a for a in of(allocation(row, *paying, currency="EUR"), Allocation) if isinstance(a, Allocation)]
+    assert {a.sequence: a.company_difference for a in found} == {
+        "cash": "10.00", "adjustment": "5.00", "inline": "0.00",
+    }  # fmt: skip
 
 
 def test_an_allocation_is_never_before_its_target() -> None:

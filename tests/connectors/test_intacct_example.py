@@ -152,6 +152,48 @@ def test_a_credit_memo_applied_without_cash(books: Books) -> None:
     assert sum(Decimal(i.open) for i in found.of(OpenItem)) == Decimal(total.closing) == 830
 
 
+def foreign(books: Books) -> Books:
+    """Invoice 501 is in euros at 1.10, and was paid at 1.20."""
+    of_invoice = {"CURRENCY": "EUR", "TOTALENTERED": "660", "TOTALDUE": "385", "EXCHANGE_RATE": "1.1"}
+    books.rows["ARINVOICE"][0] |= of_invoice
+    for row, share in zip(books.rows["ARINVOICEITEM"], ("550", "110"), strict=False):
+        row["AMOUNT"] = share
+    books.rows["ARPYMT"][0] |= {"CURRENCY": "EUR", "TOTALENTERED": "300", "EXCHANGE_RATE": "1.2"}
+    for row, share in zip(books.rows["ARPYMTDETAIL"], ("220", "55"), strict=True):
+        row |= {"CURRENCY": "EUR", "PAYMENTAMOUNT": share}
+    return books
+
+
+def test_money_that_came_at_another_rate(books: Books) -> None:
+    with access_to(foreign(books)) as access:
+        found = read(access, SYSTEM.plan(access, {}, sweep=False), SYSTEM)
+    paid = {a.number: a for a in found.of(Allocation) if a.sequence == "cash"}
+    assert {
+        number: (a.currency, a.amount, a.company_amount, a.company_difference) for number, a in paid.items()
+    } == {"9001": ("EUR", "200.00", "220.00", "20.00"), "9002": ("EUR", "50.00", "55.00", "5.00")}
+    (receipt,) = found.of(Receipt)
+    gave = sum(Decimal(a.company_amount) + Decimal(a.company_difference) for a in paid.values())
+    assert gave == Decimal(receipt.company_amount) == 300
+    (item,) = [i for i in found.of(OpenItem) if i.number == "501"]
+    assert Decimal(item.company_open) == 660 - 220 - 55
+
+
+def test_what_pays_is_asked_for_in_a_foreign_currency_only(books: Books) -> None:
+    def asked(served: Books) -> int:
+        with access_to(served) as access:
+            slices = [s for s in SYSTEM.plan(access, {}, sweep=False) if s.stream == "allocations"]
+            read(access, slices, SYSTEM)
+        return sum(b"<object>ARPYMT</object>" in body for body in served.asked)
+
+    assert (asked(books), asked(foreign(worked_example()))) == (0, 1)
+    hidden = foreign(worked_example())
+    hidden.hidden = {"ARPYMT"}
+    with access_to(hidden) as access:
+        slices = [s for s in SYSTEM.plan(access, {}, sweep=False) if s.stream == "allocations"]
+        differences = {a.company_difference for a in read(access, slices, SYSTEM).of(Allocation)}
+    assert differences == {"0.00"}, "who may not read payments has the allocations all the same"
+
+
 def test_entity_and_customer(example: Access, loaded: Read) -> None:
     (entity,) = loaded.of(LegalEntity)
     assert (entity.code, entity.name, entity.currency) == ("N-407", "North", "USD")

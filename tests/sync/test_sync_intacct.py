@@ -159,6 +159,21 @@ def test_a_statement_names_documents_as_people_know_them(connected: Installation
         assert printed in out.partition("PAID BY")[2], out
 
 
+def test_money_at_another_rate_states_its_exchange_difference(connected: Installation, erp: Intacct) -> None:
+    known = {(a["number"], a["sequence"]) for a in connected.of(KEY, "allocation")}
+    (paid,) = erp.control("post", exchange_payments=1)["posted"]
+    result = connected.hub.sync(KEY, sweep=False)
+    assert (result.verdict, owed(connected)) == ("equal", journal(erp))
+    new = [a for a in connected.of(KEY, "allocation") if (a["number"], a["sequence"]) not in known]
+    (receipt,) = [r for r in connected.of(KEY, "receipt") if r["number"] == paid["key"]]
+    gave = sum(a["company_amount"] - a["company_discount"] + a["company_difference"] for a in new)
+    assert gave == receipt["company_amount"] - receipt["company_unapplied"]
+    assert any(a["company_difference"] for a in new)
+    assert not any(
+        a["company_difference"] for a in connected.of(KEY, "allocation", "currency = company_currency")
+    )
+
+
 def test_a_sweep_shows_everything_that_is_open(connected: Installation) -> None:
     result = connected.hub.sync(KEY, sweep=True)
     assert (result.state, result.verdict) == ("published", "equal")

@@ -3,12 +3,15 @@
 A raw row is the join: the detail, then the document that it pays and that document's line, which names the
 account. From is a receipt, a credit note, an advance or a negative invoice; a discount belongs to the first
 of them. A detail of a payment's reversal has negative amounts and names what it takes back, where a detail of
-equal size on the same line is found. Amounts are added to nothing and taken from nothing here: what is open
-is what the documents say. Source: interface sheet, section 5.
+equal size on the same line is found. A detail gives its worth at the rate of the document that it pays; in a
+foreign currency what pays is joined too, each under the name of its kind: the worth at its own rate is the
+realised exchange difference more. Amounts are added to nothing and taken from nothing here: what is open is
+what the documents say. Source: interface sheet, section 5.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -18,10 +21,11 @@ import msgspec
 from lxml import etree
 
 from connectors.kit import xml_rows
+from connectors.kit.failures import NotOffered
 from connectors.kit.stream import Access, Adapted, Page, Row
 from connectors.systems.sage_intacct import amounts
 from connectors.systems.sage_intacct.amounts import Currencies
-from connectors.systems.sage_intacct.asking import by_keys, cells, entity_of, pages
+from connectors.systems.sage_intacct.asking import by_keys, cells, entity_of, pages, value
 from connectors.systems.sage_intacct.days import PrintedDays
 from connectors.systems.sage_intacct.documents import INSTALMENT, NO_YEAR, NOT_POSTED, adapted, state
 from connectors.systems.sage_intacct.fields import (
@@ -30,6 +34,10 @@ from connectors.systems.sage_intacct.fields import (
     INVOICE_LINE,
     PAID_ADJUSTMENT,
     PAID_INVOICE,
+    PAYING_ADJUSTMENT,
+    PAYING_ADVANCE,
+    PAYING_INVOICE,
+    PAYING_RECEIPT,
     Object,
 )
 from connectors.systems.sage_intacct.payments import LINE
@@ -45,25 +53,46 @@ Values = Mapping[str, str]
 
 
 class Source(NamedTuple):
-    """One kind of source: its name in keys, what it is, its keys and its amounts in both currencies."""
+    """One kind of source: its name in keys, what it is, its keys, its amounts in both currencies, its object.
+
+    An inline credit is a line of the invoice itself, at its rate: there is no other record to ask.
+    """
 
     sequence: str
     kind: str
     keys: tuple[str, ...]
     amount: str
     company_amount: str
+    of: Object | None
+
+    def key(self, detail: Values) -> str | None:
+        """The RECORDNO of what pays in this detail."""
+        return next((detail[name] for name in self.keys if detail.get(name)), None)
+
+    @property
+    def joined(self) -> str:
+        """The name under which what pays is joined to a detail."""
+        return self.sequence.upper()
 
 
 SOURCES: Final = (
-    Source("cash", "receipt", ("PAYMENTKEY",), "TRX_PAYMENTAMOUNT", "PAYMENTAMOUNT"),
-    Source("adjustment", "credit_note", ("ADJUSTMENTKEY",), "TRX_ADJUSTMENTAMOUNT", "ADJUSTMENTAMOUNT"),
-    Source("inline", "credit_note", ("INLINEKEY",), "TRX_INLINEAMOUNT", "INLINEAMOUNT"),
+    Source("cash", "receipt", ("PAYMENTKEY",), "TRX_PAYMENTAMOUNT", "PAYMENTAMOUNT", PAYING_RECEIPT),
+    Source(
+        "adjustment",
+        "credit_note",
+        ("ADJUSTMENTKEY",),
+        "TRX_ADJUSTMENTAMOUNT",
+        "ADJUSTMENTAMOUNT",
+        PAYING_ADJUSTMENT,
+    ),
+    Source("inline", "credit_note", ("INLINEKEY",), "TRX_INLINEAMOUNT", "INLINEAMOUNT", None),
     Source(
         "advance",
         "advance",
         ("POSTEDADVANCEKEY", "ADVANCEKEY"),
         "TRX_POSTEDADVANCEAMOUNT",
         "POSTEDADVANCEAMOUNT",
+        PAYING_ADVANCE,
     ),
     Source(
         "overpayment",
@@ -71,6 +100,7 @@ SOURCES: Final = (
         ("POSTEDOVERPAYMENTKEY", "OVERPAYMENTKEY"),
         "TRX_POSTEDOVERPAYMENTAMOUNT",
         "POSTEDOVERPAYMENTAMOUNT",
+        PAYING_RECEIPT,
     ),
     Source(
         "negative_invoice",
@@ -78,9 +108,10 @@ SOURCES: Final = (
         ("NEGATIVEINVOICEKEY",),
         "TRX_NEGATIVEINVOICEAMOUNT",
         "NEGATIVEINVOICEAMOUNT",
+        PAYING_INVOICE,
     ),
 )
-DISCOUNT: Final = Source("discount", "receipt", ("PAYMENTKEY",), "TRX_DISCOUNTAMOUNT", "DISCOUNTAMOUNT")
+DISCOUNT: Final = Source("discount", "receipt", ("PAYMENTKEY",), "TRX_DISCOUNTAMOUNT", "DISCOUNTAMOUNT", None)
 
 
 # -- reading -----------------------------------------------------------------------------------------------
@@ -105,7 +136,7 @@ def changed(access: Access, where: etree._Element) -> list[dict[str, str]]:
 
 
 class _Paid:
-    """The documents and lines that some details pay, and the details that their reversals take back."""
+    """The documents and lines that some details pay, what pays them, and what their reversals take back."""
 
     def __init__(self, access: Access, details: Sequence[Values], stream: str) -> None:
         self._access, self._stream = access, stream
@@ -113,6 +144,7 @@ class _Paid:
         self._documents |= self._read(PAID_ADJUSTMENT, "POSADJKEY", details)
         self._lines = self._read(INVOICE_LINE, "ENTRYKEY", details)
         self._lines |= self._read(ADJUSTMENT_LINE, "POSADJENTRYKEY", details)
+        self._paying = self._sources([detail for detail in details if self._is_foreign(detail)])
         self._taken_back = self._earlier(details)
 
     def of(self, detail: Values) -> Iterator[bytes]:
@@ -127,6 +159,10 @@ class _Paid:
             if row is not None:
                 yield row
         for source in SOURCES:
+            paying = self._paying.get((source.sequence, source.key(detail) or ""))
+            if paying is not None and detail.get(source.amount):
+                yield xml_rows.joined(source.joined, [paying])
+        for source in SOURCES:
             row = self._taken_back.get(_mark(detail, source.amount, -1))
             if row is not None and detail.get(source.amount, "").startswith("-"):
                 yield xml_rows.joined(TAKEN_BACK, [row])
@@ -137,6 +173,26 @@ class _Paid:
         found = {}
         for row in by_keys(self._access, of, "RECORDNO", keys, stream=self._stream):
             found[name, cells(self._access, row, stream=self._stream)["RECORDNO"]] = row
+        return found
+
+    def _is_foreign(self, detail: Values) -> bool:
+        """Whether the detail pays in another currency than the document's entity keeps its books in."""
+        name = "RECORDKEY" if detail.get("RECORDKEY") else "POSADJKEY"
+        row = self._documents.get((name, detail.get(name, "")))
+        document = cells(self._access, row, stream=self._stream) if row is not None else {}
+        currency = detail.get("CURRENCY") or document.get("CURRENCY")
+        return bool(currency and document.get("BASECURR")) and currency != document["BASECURR"]
+
+    def _sources(self, details: Sequence[Values]) -> dict[tuple[str, str], bytes]:
+        """What pays these details, by kind and RECORDNO; nothing where the user may not read it."""
+        found: dict[tuple[str, str], bytes] = {}
+        for source in SOURCES:
+            paying = {key_ for d in details if d.get(source.amount) and (key_ := source.key(d))}
+            if source.of is None or not paying:
+                continue
+            with contextlib.suppress(NotOffered):
+                for row in by_keys(self._access, source.of, "RECORDNO", paying, stream=self._stream):
+                    found[source.sequence, value(self._access, row, "RECORDNO", stream=self._stream)] = row
         return found
 
     def _earlier(self, details: Sequence[Values]) -> dict[tuple[str, str, str, Decimal], bytes]:
@@ -196,10 +252,14 @@ class Allocations:
         for source, pair in sources:
             granted = discount or currencies.zero()
             allocation = _allocation(detail, source, (pair, granted), target, currencies)
+            more = _difference(pair[0], pair[1], joined.get(source.joined), currencies)
             reverses = f"{earlier}/{source.sequence}" if earlier else None
             found.append(
                 msgspec.structs.replace(
-                    allocation, allocated_on=max(day, target.posted_on), reverses=reverses
+                    allocation,
+                    company_difference=more,
+                    allocated_on=max(day, target.posted_on),
+                    reverses=reverses,
                 )
             )
             discount = None
@@ -244,13 +304,12 @@ def _allocation(
 ) -> Allocation:
     """The allocation from this source, on the day that the target was posted; pairs are paid and granted."""
     pair, granted = pairs
-    number = next((detail[name] for name in source.keys if detail.get(name)), None)
     return Allocation(
         number=key(detail.get("RECORDNO"), "RECORDNO"),
         entity=target.entity,
         sequence=source.sequence,
         source=source.kind,
-        source_number=key(number, source.keys[0]),
+        source_number=key(source.key(detail), source.keys[0]),
         source_fiscal_year=NO_YEAR,
         source_line=LINE,
         target_number=target.number,
@@ -266,6 +325,20 @@ def _allocation(
         company_difference=currencies.zero()[1],
         allocated_on=target.posted_on,
     )
+
+
+def _difference(amount: str, company_amount: str, paying: bytes | None, currencies: Currencies) -> str:
+    """What `amount` is worth at the rate of what pays, less what it is worth at the rate of what is paid."""
+    nothing = currencies.zero()[1]
+    if paying is None:
+        return nothing
+    record = xml_rows.values(xml_rows.parts(paying)[1][0])
+    if (record.get("CURRENCY"), record.get("BASECURR")) != (currencies.document, currencies.company):
+        return nothing  # what it is worth in other currencies says nothing of this one
+    entered, company_entered = currencies.pair(record, "TRX_TOTALENTERED", "TOTALENTERED")
+    if amounts.is_zero(entered):
+        return nothing
+    return amounts.plus(amounts.share(company_entered, amount, entered), amounts.minus(company_amount))
 
 
 def _named(detail: Values) -> Values:

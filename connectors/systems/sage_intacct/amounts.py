@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
 from receivables.errors import Unreadable
 from receivables.values import amount
 
 Row = Mapping[str, str]
+EXACT: Final = Context(prec=100)  # products and quotients of amounts before they are rounded
 RATE: Final = re.compile(r"\d{1,12}(\.\d{1,18})?")
 
 
@@ -61,6 +62,12 @@ def rate(text: str | None, field: str) -> str | None:
 def plus(text: str, other: str) -> str:
     """The exact sum of two amounts of one currency."""
     return format(Decimal(text) + Decimal(other), "f")
+
+
+def share(whole: str, part: str, of: str) -> str:
+    """What `part` is worth where `of`, which is not zero, is worth `whole`; rounded as `whole` is."""
+    worth = EXACT.divide(EXACT.multiply(Decimal(whole), Decimal(part)), Decimal(of))
+    return format(worth.quantize(Decimal(whole), ROUND_HALF_UP, EXACT), "f")
 
 
 def minus(text: str) -> str:

@@ -70,6 +70,12 @@ DETAIL: Final = Object(
 _TARGET: Final = ("CURRENCY", "BASECURR", "MEGAENTITYID", "WHENPOSTED")
 PAID_INVOICE: Final = Object("ARINVOICE", ("RECORDNO", "WHENCREATED"), _TARGET)
 PAID_ADJUSTMENT: Final = Object("ARADJUSTMENT", ("RECORDNO", "WHENCREATED"), _TARGET)
+# What an allocation in a foreign currency needs to know of what pays: its own worth in both currencies.
+_WORTH: Final = ("CURRENCY", "BASECURR", "TRX_TOTALENTERED", "TOTALENTERED")
+PAYING_RECEIPT: Final = Object("ARPYMT", ("RECORDNO",), _WORTH)
+PAYING_ADVANCE: Final = Object("ARADVANCE", ("RECORDNO",), _WORTH)
+PAYING_INVOICE: Final = Object("ARINVOICE", ("RECORDNO",), _WORTH)
+PAYING_ADJUSTMENT: Final = Object("ARADJUSTMENT", ("RECORDNO",), _WORTH)
 CUSTOMER: Final = Object(
     "CUSTOMER",
     ("RECORDNO", "CUSTOMERID", "NAME", "WHENMODIFIED"),
