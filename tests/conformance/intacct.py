@@ -90,12 +90,7 @@ PROFILE: Final = Profile(
         "clock changes": "Its moments are those of Greenwich, where no clock changes.",
     },
     swept={},
-    unstated={
-        "exchange difference": "A payment detail gives its worth at the invoice's rate alone; the realised "
-        "difference is a line of the ledger.",
-        "same again": "An absent value is an empty element in one answer and none in the next, so that a row "
-        "that is the same may be read as another; nothing changes by it.",
-    },
+    unstated={},
     missing={
         "deleted": "AUDITHISTORY is not read: a deleted invoice stays open here, and its run is held.",
         "reissue": "Order Entry deletes an invoice and writes it anew: what was deleted stays open here.",

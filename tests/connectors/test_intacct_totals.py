@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,19 +12,32 @@ import pytest
 from lxml import etree
 
 from connectors.kit.stream import Access, Difference
-from receivables.errors import Misconfigured
+from receivables.errors import Misconfigured, Rejected
 from receivables.records import LegalEntity, Receipt
 from tests.connectors.conftest import read
-from tests.connectors.intacct_books import SYSTEM, Books, Record, access_to, line, worked_example
+from tests.connectors.intacct_books import SYSTEM, Books, Record, access_to, failed, line, worked_example
 
 Total = tuple[str, str, str, str, str, str]
+Part = tuple[str, str, str, str, str]
 
 
 def totals(books: Books, known: Sequence[tuple[str, str]] = (), **settings: Any) -> list[Total]:
+    """The totals of whole accounts."""
     with access_to(books, **settings) as access:
         return [
             (t.entity, t.account, t.basis, t.currency, t.closing, t.grade)
             for t in SYSTEM.totals(access, known)
+            if t.customer is None
+        ]
+
+
+def parts(books: Books, known: Sequence[tuple[str, str]] = (), **settings: Any) -> list[Part]:
+    """The totals of customers."""
+    with access_to(books, **settings) as access:
+        return [
+            (t.entity, t.account, t.customer, t.closing, t.grade)
+            for t in SYSTEM.totals(access, known)
+            if t.customer is not None
         ]
 
 
@@ -84,7 +98,8 @@ def test_accounts_of_the_settings_are_compared_too() -> None:
 def test_a_balance_is_asked_for_on_the_day_in_the_order_of_the_vendors_page() -> None:
     books = worked_example()
     totals(books, reporting_book="GAAP")
-    function = etree.fromstring(books.asked[-1]).find("operation/content/function/get_accountbalances")
+    (asked,) = [body for body in books.asked if b"<get_accountbalances>" in body]
+    function = etree.fromstring(asked).find("operation/content/function/get_accountbalances")
     assert function is not None
     assert [(child.tag, "".join(map(str, child.itertext()))) for child in function] == [
         ("startdate", "20260301"), ("enddate", "20260301"), ("glaccountno", "12000"), ("locationid", "N-407"),
@@ -196,6 +211,104 @@ def test_advances_that_may_not_be_read_are_none_with_a_warning() -> None:
     assert (page.last, len(page.rows), "ARADVANCE" in page.warnings[0]) == (True, 0, True)
 
 
+# -- customers ---------------------------------------------------------------------------------------------
+
+
+def entry(account: str, customer: str, amount: str, **more: str) -> Record:
+    """An entry of the ledger, a debit unless it says otherwise."""
+    return {
+        "ACCOUNTNO": account, "CUSTOMERID": customer, "AMOUNT": amount, "TR_TYPE": "1", "LOCATIONID": "N-407",
+        "ENTRY_DATE": "02/20/2026", "RECORDID": "IN-1", **more,
+    }  # fmt: skip
+
+
+def with_entries(books: Books, *entries: Record) -> Books:
+    books.rows["GLDETAIL"] = [{"RECORDNO": str(n), **one} for n, one in enumerate(entries, start=1)]
+    return books
+
+
+def test_the_ledgers_entries_tell_each_customer() -> None:
+    books = with_entries(
+        two_entities(),
+        entry("12000", "C-100", "900"),
+        entry("12000", "C-100", "100", TR_TYPE="-1"),
+        entry("12000", "C-7", "25"),
+        entry("12000", "", "5"),
+        entry("12000", "C-7", "9", ENTRY_DATE="03/02/2026"),
+        entry("40000", "C-7", "9"),
+        entry("12000", "C-100", "100", LOCATIONID="E-200"),
+        entry("12000", "C-9", "40", LOCATIONID=""),
+    )
+    books.balances["12000", ""] = "970.00"
+    before = len(books.asked)
+    assert parts(books) == [
+        ("E-200", "12000", "C-100", "100.00", "ledger"),
+        ("N-407", "12000", "", "5.00", "ledger"),
+        ("N-407", "12000", "C-100", "800.00", "ledger"),
+        ("N-407", "12000", "C-7", "25.00", "ledger"),
+        ("TOP", "12000", "C-9", "40.00", "ledger"),
+    ]
+    lists = [body for body in books.asked[before:] if b"<object>GLDETAIL</object>" in body]
+    assert len(lists) == 2, "one for the fields, one for all entities, accounts and customers"
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [entry("12000", "", "830")],  # names no customer
+        [entry("12000", "C-100", "829.99")],  # is not the balance
+        [],
+    ],
+)
+def test_sums_of_documents_stand_in_for_entries_that_do_not_tell_customers(entries: list[Record]) -> None:
+    books = with_entries(worked_example(), *entries)
+    other = copied(books.rows["ARINVOICE"][1], RECORDNO="809", CUSTOMERID="C-8")
+    books.rows["ARINVOICE"].append(other | {"TRX_TOTALDUE": "10", "TOTALDUE": "10"})
+    books.rows["ARPYMT"][0] |= {"CUSTOMERID": "", "TRX_TOTALDUE": "3", "TOTALDUE": "3"}
+    assert parts(books) == [
+        ("N-407", "12000", "", "-3.00", "aggregate"),
+        ("N-407", "12000", "C-100", "830.00", "aggregate"),
+        ("N-407", "12000", "C-8", "10.00", "aggregate"),
+    ]
+    with access_to(books) as access:
+        assert "N-407 with sums of the documents" in list(SYSTEM.test(access))[-1].sentence
+
+
+class WithoutSums(Books):
+    """A company whose ledger entries may be listed and not summed."""
+
+    def query(self, function: etree._Element) -> bytes:
+        if function.findtext("object") == "GLDETAIL" and function.find("select/sum") is not None:
+            return failed("Sums are not supported for GLDETAIL", "DL02000001")
+        return super().query(function)
+
+
+def test_entries_that_may_not_be_summed_keep_nothing_from_being_compared() -> None:
+    books = with_entries(worked_example(), entry("12000", "C-100", "830"))
+    refusing = WithoutSums(rows=books.rows, balances=books.balances, columns=books.columns)
+    assert totals(refusing) == [("N-407", "12000", "company", "USD", "830.00", "ledger")]
+    assert parts(refusing) == [("N-407", "12000", "C-100", "830.00", "aggregate")]
+
+
+def test_customers_of_several_accounts_are_told_by_entries_only() -> None:
+    books = worked_example()
+    books.balances["12100", "N-407"] = "20"
+    known = [("N-407", "12000"), ("N-407", "12100")]
+    assert parts(books, known) == []
+    entries = [entry("12000", "C-100", "830"), entry("12100", "C-7", "20")]
+    assert [part[1:3] for part in parts(with_entries(books, *entries), known)] == [
+        ("12000", "C-100"),
+        ("12100", "C-7"),
+    ]
+    short = entry("12100", "C-7", "19")
+    assert parts(with_entries(books, entries[0], short), known) == [], "all accounts of an entity, or none"
+
+
+def test_an_entry_that_is_no_amount_is_refused() -> None:
+    with pytest.raises(Rejected, match="control_totals: AMOUNT"):
+        parts(with_entries(worked_example(), entry("12000", "C-100", "1e900")))
+
+
 # -- reasons -----------------------------------------------------------------------------------------------
 
 PLACE = Difference("N-407", "12000", "company", "USD", None, "900", "830")
@@ -243,6 +356,24 @@ def test_customers_that_differ_are_named_by_the_signed_sum_of_their_entries() ->
         (one,) = SYSTEM.explain(access, [PLACE], ours)
     assert (one.customer, one.difference) == ("C-900", "70")
     assert "sum to 70 USD, what we hold to 0 USD" in one.sentence
+
+
+def test_customers_that_the_totals_told_are_not_asked_for_again() -> None:
+    told = [
+        Difference("N-407", "12000", "company", "USD", customer, erp, hub)
+        for customer, erp, hub in (("C-100", "840", "830"), ("C-7", "0", "10"))
+    ]
+    with with_ledger(
+        worked_example(), {"AMOUNT": "830", "RECORDID": "IN-1", "CUSTOMERID": "C-100"}
+    ) as access:
+        found = SYSTEM.explain(access, told, ours)
+    assert [(one.customer, one.difference) for one in found] == [("C-100", "10"), ("C-7", "-10")]
+    assert "customer C-100: Intacct says 840 USD, the documents read sum to 830 USD" in found[0].sentence
+    many = [replace(told[0], customer=f"C-{number}", erp=str(1000 + number)) for number in range(25)]
+    with access_to(worked_example()) as access:
+        found = SYSTEM.explain(access, [PLACE, *many], ours)
+    assert [one.customer for one in found] == [None, *(f"C-{number}" for number in range(24, 4, -1)), None]
+    assert "the whole account: 5 more customers differ, by 860 USD in all" in found[-1].sentence
 
 
 def test_without_the_ledgers_entries_the_account_is_named() -> None:

@@ -257,6 +257,31 @@ def test_books_that_differ_are_held_and_explained(
     assert connected.hub.sync(KEY, sweep=True).verdict == "equal"
 
 
+def test_two_errors_that_cancel_are_held_and_named(connected: Installation, erp: Intacct) -> None:
+    (did,) = [
+        fault["did"]
+        for fault in erp.control("faults", name="cancelling_errors")["faults"]
+        if fault["name"] == "cancelling_errors"
+    ]
+    assert sum(Decimal(one["company_amount"]) for one in did) == 0
+    result = connected.hub.sync(KEY, sweep=True)
+    erp.well()
+    assert (result.state, result.grade) == ("held", "none")
+    whole = [line for line in result.totals if line.basis == "company"]
+    assert all(line.erp == line.hub for line in whole), "no account differs"
+    expected = {
+        (one["entity"], one["account"], one["customer"], -Decimal(one["company_amount"])) for one in did
+    }
+    assert {
+        (line.entity, line.account, line.customer, line.difference)
+        for line in result.differences
+        if line.basis == "company"
+    } == expected
+    for one in did:
+        assert any(f"customer {one['customer']}" in line for line in result.explanation), result.explanation
+    assert connected.hub.sync(KEY, sweep=True).verdict == "equal"
+
+
 def test_what_did_not_change_is_not_staged_again(connected: Installation) -> None:
     connected.hub.sync(KEY, sweep=False)
     result = connected.hub.sync(KEY, sweep=False)

@@ -37,8 +37,10 @@ CAPABILITIES: Final = Capabilities(
     deletes="What a sweep does not show is a suspect: counted, and still open. AUDITHISTORY is not read, so "
     "a deleted document keeps its run held.",
     grade="ledger",
-    totals="get_accountbalances of every receivables and advances account, on the day, in base currency.",
-    allocations="Stated, by payment details: one for each source of money.",
+    totals="get_accountbalances of every receivables and advances account, on the day, in base currency; of "
+    "each customer the sum of the ledger's entries (GLDETAIL).",
+    allocations="Stated, by payment details: one for each source of money. The exchange difference is the "
+    "worth at the payment's rate less that at the invoice's.",
     unseen=(
         "Private entities, unless the user may see them.",
         "A due date or terms changed without moving WHENMODIFIED, before the next sweep.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 
 from lxml import etree
 
@@ -20,6 +21,7 @@ from connectors.kit.xml_request import Query, any_of, compared, element
 from connectors.systems.sage_intacct.fields import Object
 from connectors.systems.sage_intacct.settings import TOP
 from receivables.errors import Misconfigured, Rejected, Unreadable
+from receivables.values import amount
 
 KEY = "RECORDNO"
 KEYS_OF_ONE_REQUEST = 500
@@ -63,16 +65,16 @@ def pages(
 def _looked_up(access: Access, of: Object, *, stream: str) -> frozenset[str]:
     def ask() -> frozenset[str]:
         _, response = gateway(access).call(element("lookup", element("object", of.name)), stream=stream)
-        names = {
+        return frozenset(
             (field.findtext("ID") or "").strip().upper()
             for row in response.rows
             for field in exact_xml.parse(row).iter("Field")
-        }
-        roots = {name.partition(".")[0] for name in names}
-        there = [name for name in of.fields if name in names or ("." in name and name.split(".")[0] in roots)]
-        return frozenset(_required(access, of, there, stream=stream))
+        )
 
-    return access.http.remember(f"lookup {of.name}", ask)
+    names = access.http.remember(f"lookup {of.name}", ask)
+    roots = {name.partition(".")[0] for name in names}
+    there = [name for name in of.fields if name in names or ("." in name and name.split(".")[0] in roots)]
+    return frozenset(_required(access, of, there, stream=stream))
 
 
 def _required(access: Access, of: Object, there: Sequence[str], *, stream: str) -> Sequence[str]:
@@ -145,6 +147,15 @@ def sums(access: Access, query: Query, *, stream: str) -> list[dict[str, str]]:
                 values.setdefault(f"{prefix}.{name}", values.get(name, "0"))
         found.append(values)
     return found
+
+
+def exact(access: Access, text: str | None, field: str, *, stream: str) -> Decimal:
+    """A sum or balance as an exact number, '' as nothing; Rejected for what is no amount."""
+    try:
+        amount(text or "0", "CLF", field)  # four decimals: checked again by its own currency
+        return Decimal(text or "0")
+    except Unreadable as error:
+        raise Rejected(f"{access.http.connector}, {stream}: {error}") from error
 
 
 def in_entities(access: Access) -> etree._Element | None:

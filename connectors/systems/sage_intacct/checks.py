@@ -5,7 +5,7 @@ Writes nothing. A step that fails says what to do; the steps that stand on it ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -26,8 +26,15 @@ from connectors.systems.sage_intacct.fields import (
     PAYMENT,
     Object,
 )
+from receivables.records import ControlTotal
 
 READ: Final = (CUSTOMER, INVOICE, INVOICE_LINE, ADJUSTMENT, ADJUSTMENT_LINE, PAYMENT, DETAIL, ADVANCE)
+# By grade of the totals of customers, how they are compared.
+BY_CUSTOMER: Final[Mapping[str | None, str]] = {
+    "ledger": "with the ledger's entries",
+    "aggregate": "with sums of the documents, because the ledger's entries do not tell them",
+    None: "not, because nothing tells them by account",
+}
 BY_TYPE: Final = (INVOICE, ADJUSTMENT, PAYMENT, ADVANCE)  # objects whose types of record are shown
 
 
@@ -76,10 +83,22 @@ def _totals(access: Access) -> str:
     if not found:
         return "Nothing is offered to compare with: publications are not proven."
     places = sorted({f"{total.entity}/{total.account}" for total in found})
-    ledger = any(total.grade == "ledger" for total in found)
+    grades = {total.grade for total in found if total.customer is None and total.basis == "company"}
     grade = (
         "balances of the general ledger"
-        if ledger
+        if "ledger" in grades
         else "sums of the documents only (grade aggregate): give the user the right to read account balances"
     )
-    return f"{len(places)} accounts ({', '.join(places[:6])}) by {grade}."
+    return f"{len(places)} accounts ({', '.join(places[:6])}) by {grade}. {_by_customer(found)}"
+
+
+def _by_customer(found: Sequence[ControlTotal]) -> str:
+    """What each customer is compared with, entity by entity."""
+    entities = {total.entity for total in found}
+    grades = {total.entity: total.grade for total in found if total.customer is not None}
+    told = [
+        f"{', '.join(sorted(code for code in entities if grades.get(code) == grade))} {words}"
+        for grade, words in BY_CUSTOMER.items()
+        if any(grades.get(code) == grade for code in entities)
+    ]
+    return f"Customers are compared: {'; '.join(told)}."

@@ -1,15 +1,15 @@
 """Names what lies behind a difference: entries that the ledger has from elsewhere, then customers.
 
 Journals posted by hand to a receivables account are the usual reason, so the account's entries that are of no
-record of a subledger are named first, then the customers whose entries sum to something else than we hold.
-Asks at most 20 times; a difference that is not reached is named without its reason. Interface sheet,
-section 7.
+record of a subledger are named first, then the customers whose entries sum to something else than we hold:
+those that the totals told, else those that are asked for. Asks at most 20 times; a difference that is not
+reached is named without its reason. Interface sheet, section 7.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -18,19 +18,17 @@ from typing import Final
 from lxml import etree
 
 from connectors.kit.stream import Access, Difference, Explained
-from connectors.kit.xml_answer import Failed
 from connectors.kit.xml_request import Query, all_of, any_of, compared
-from connectors.systems.sage_intacct.asking import cells, gateway, offered, sums
+from connectors.systems.sage_intacct.asking import cells, exact, gateway, sums
+from connectors.systems.sage_intacct.by_customer import ledger_fields, sign
 from connectors.systems.sage_intacct.days import printed_day
 from connectors.systems.sage_intacct.fields import LEDGER_DETAIL
 from connectors.systems.sage_intacct.settings import TOP
 from connectors.systems.sage_intacct.totals import STREAM
-from receivables.errors import Misconfigured
 
 REQUESTS: Final = 14  # and some for the fields that the ledger's entries have
 LINES: Final = 20
 CUSTOMERS: Final = 500  # customers of one account that are compared
-SIGNS: Final = {"1": 1, "-1": -1}  # TR_TYPE: debit, credit; amounts have no sign
 
 Ours = Callable[[Difference, date], Iterable[tuple[str, str]]]
 
@@ -38,21 +36,38 @@ Ours = Callable[[Difference, date], Iterable[tuple[str, str]]]
 def explain(access: Access, differences: Sequence[Difference], ours: Ours) -> list[Explained]:
     """Entries and customers behind the differences of company currency, the largest first."""
     day = access.now.astimezone(access.zone).date()
+    names = ledger_fields(access, stream=STREAM)
+    largest = sorted(differences, key=lambda d: -abs(_gap(d)))
+    told: dict[tuple[str, ...], list[Difference]] = defaultdict(list)
+    for difference in largest:
+        if difference.customer is not None:
+            told[_place(difference)].append(difference)
     explained: list[Explained] = []
-    try:
-        names = offered(access, LEDGER_DETAIL, stream=STREAM)
-    except (Misconfigured, Failed):
-        names = frozenset()
     left = REQUESTS
-    for difference in sorted(differences, key=lambda d: -abs(_gap(d))):
+    for difference in (d for d in largest if d.customer is None):
         reasons: list[Explained] = []
         if difference.basis == "company" and names and left > 1:
             left -= 2
             reasons += _foreign_entries(access, difference, names, day)
-            if not reasons:
+            if not reasons and _place(difference) not in told:
                 reasons += _customers(access, difference, names, day, ours)
         explained += reasons or [_line(difference, None, None, _gap(difference), _whole(difference))]
+    for customers in told.values():
+        explained += [_line(d, None, None, _gap(d), _whole(d)) for d in customers[:LINES]]
+        if len(customers) > LINES:
+            explained.append(_of_more(customers[LINES:]))
     return explained
+
+
+def _of_more(customers: Sequence[Difference]) -> Explained:
+    """One line for the customers of one account that are not named one by one."""
+    gap = sum((_gap(difference) for difference in customers), Decimal(0))
+    sentence = f"{len(customers)} more customers differ, by {gap:f} {customers[0].currency} in all."
+    return _line(replace(customers[0], customer=None), None, None, gap, sentence)
+
+
+def _place(difference: Difference) -> tuple[str, str, str, str]:
+    return difference.entity, difference.account, difference.basis, difference.currency
 
 
 def _foreign_entries(
@@ -67,7 +82,7 @@ def _foreign_entries(
     listed = gateway(access).listed(query, stream=STREAM, size=LINES)
     for row in listed.rows:
         entry = cells(access, row, stream=STREAM)
-        amount = _signed(entry, "AMOUNT")
+        amount = exact(access, entry.get("AMOUNT"), "AMOUNT", stream=STREAM) * sign(entry)
         says = ", ".join(entry[name] for name in ("SYMBOL", "DESCRIPTION") if entry.get(name))
         sentence = (
             f"Entry {entry['RECORDNO']} of {entry.get('ENTRY_DATE', 'no day')} ({says or 'no text'}; "
@@ -86,7 +101,8 @@ def _customers(
     query = Query(LEDGER_DETAIL.name, group, _of_account(difference, names, day), group, sums=("AMOUNT",))
     ledger: dict[str, Decimal] = defaultdict(Decimal)
     for row in sums(access, query, stream=STREAM):
-        ledger[row.get("CUSTOMERID", "")] += _signed(row, "SUM.AMOUNT")
+        amount = exact(access, row.get("SUM.AMOUNT"), "AMOUNT", stream=STREAM)
+        ledger[row.get("CUSTOMERID", "")] += amount * sign(row)
     if len(ledger) > CUSTOMERS:
         return
     found = []
@@ -101,10 +117,6 @@ def _customers(
             f"{difference.currency}."
         )
         yield _line(difference, customer, None, gap, sentence)
-
-
-def _signed(entry: Mapping[str, str], name: str) -> Decimal:
-    return Decimal(entry.get(name) or "0") * SIGNS.get(entry.get("TR_TYPE", ""), 1)
 
 
 def _of_account(difference: Difference, names: frozenset[str], day: date) -> etree._Element | None:

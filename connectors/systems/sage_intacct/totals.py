@@ -1,9 +1,9 @@
 """Control totals: balances of the receivables accounts in the general ledger, as of the run's day.
 
 `get_accountbalances` for each entity and account, in the entity's base currency: another road than the rows
-(grade ledger). The rows' own sums (grade aggregate) stand in where the user may not read balances, and give
-document currencies where an entity has foreign ones; they know no accounts, so only entities with one.
-Interface sheet, section 7.
+(grade ledger). Each customer's part is told beside it (by_customer). The rows' own sums (grade aggregate)
+stand in where the user may not read balances, and give document currencies where an entity has foreign ones;
+they know no accounts, so only entities with one. Interface sheet, section 7.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from connectors.kit.failures import NotOffered
 from connectors.kit.stream import Access
 from connectors.kit.xml_request import Query, all_of, compared, element
 from connectors.systems.sage_intacct import accounts as known_accounts
-from connectors.systems.sage_intacct.asking import entity_of, gateway, in_entities, sums
+from connectors.systems.sage_intacct import by_customer
+from connectors.systems.sage_intacct.asking import entity_of, exact, gateway, in_entities, sums
 from connectors.systems.sage_intacct.days import printed_day
 from connectors.systems.sage_intacct.entities import base_currencies, codes, with_foreign
 from connectors.systems.sage_intacct.fields import ADJUSTMENT, ADVANCE, INVOICE, PAYMENT, Object
@@ -40,6 +41,7 @@ SUMMED: Final[Sequence[tuple[Object, str, int]]] = (
 )
 
 Accounts = dict[str, set[str]]
+Place = tuple[str, str, str, str, str | None]  # entity, account, basis, currency, customer
 
 
 def totals(access: Access, accounts: Sequence[tuple[str, str]]) -> list[ControlTotal]:
@@ -60,6 +62,7 @@ def totals(access: Access, accounts: Sequence[tuple[str, str]]) -> list[ControlT
             ) from error
     of_foreign = with_foreign(access, stream=STREAM)
     foreign = {code: named for code, named in wanted.items() if code in of_foreign}
+    found += _customers(access, found, wanted, day)
     return [*found, *(_Sums(access, day).totals(foreign, "document") if foreign else ())]
 
 
@@ -75,6 +78,27 @@ def _accounts(access: Access, accounts: Sequence[tuple[str, str]]) -> Accounts:
         if code not in with_known:
             named |= set(known_accounts.of_lines(access, stream=STREAM))
     return found
+
+
+def _customers(
+    access: Access, whole: Sequence[ControlTotal], wanted: Accounts, day: date
+) -> Iterator[ControlTotal]:
+    """Each customer's part of these accounts: of all accounts of an entity, or of none of them."""
+    closings: dict[str, dict[str, Decimal]] = defaultdict(dict)
+    for total in whole:
+        closings[total.entity][total.account] = Decimal(total.closing)
+    currencies = {total.entity: total.currency for total in whole}
+    accounts = sorted({total.account for total in whole})
+    parts = by_customer.entries(access, accounts, day, stream=STREAM)
+    by_entries = {code for code in closings if by_customer.told(parts, closings[code], code)}
+    for code in sorted(by_entries):
+        for account in sorted(closings[code]):
+            for customer, closing in sorted(parts.get((code, account), {}).items()):
+                place = (code, account, "company", currencies[code], customer)
+                yield _total(access, place, day, closing, "ledger")
+    others = {code: wanted[code] for code in closings if code not in by_entries}
+    if others:
+        yield from _Sums(access, day, customers=True).totals(others, "company")
 
 
 # -- the ledger --------------------------------------------------------------------------------------------
@@ -97,7 +121,7 @@ def _balances(access: Access, wanted: Accounts, known: set[tuple[str, str]], day
                     f"{code}. Set `base_currency`."
                 )
             if closing or (code, account) in known:
-                found.append(_total(access, (code, account, "company", of), day, closing, "ledger"))
+                found.append(_total(access, (code, account, "company", of, None), day, closing, "ledger"))
     return found
 
 
@@ -124,7 +148,7 @@ def _balance(access: Access, account: str, location: str | None, day: date) -> t
         if named not in (None, "", account):
             raise Rejected(f"{access.http.connector}, {STREAM}: a balance of {named} for {account}.")
         currency = balance.findtext("currency") or currency
-        closing += _exact(access, balance.findtext("endbalance"), "endbalance")
+        closing += exact(access, balance.findtext("endbalance"), "endbalance", stream=STREAM)
     return closing, currency
 
 
@@ -132,38 +156,40 @@ def _balance(access: Access, account: str, location: str | None, day: date) -> t
 
 
 class _Sums:
-    """What is open by entity and currency, over the rows' own amounts."""
+    """What is open by entity, currency and, where asked for, customer, over the rows' own amounts."""
 
-    def __init__(self, access: Access, day: date) -> None:
+    def __init__(self, access: Access, day: date, *, customers: bool = False) -> None:
         self._access, self._day = access, day
+        self._group = (*GROUP, "CUSTOMERID") if customers else GROUP
         self._advance: str = access.settings.advance_account
-        # entity, basis, currency, whether of money: amount
-        self._found: dict[tuple[str, str, str, bool], Decimal] = defaultdict(Decimal)
+        # entity, basis, currency, customer, whether of money: amount
+        self._found: dict[tuple[str, str, str, str | None, bool], Decimal] = defaultdict(Decimal)
         for of, posted, factor in SUMMED:
             for row in self._rows(of, posted):
                 self._add(row, factor)
 
     def totals(self, wanted: Accounts, basis: str) -> list[ControlTotal]:
         """The totals of the entities whose documents stand on one account."""
-        places: dict[tuple[str, str, str, str], Decimal] = defaultdict(Decimal)
-        for (code, of_basis, currency, of_money), closing in self._found.items():
+        places: dict[Place, Decimal] = defaultdict(Decimal)
+        for (code, of_basis, currency, customer, of_money), closing in self._found.items():
             of_documents = wanted.get(code, set()) - {self._advance}
             if of_basis == basis and len(of_documents) == 1:
                 account = self._advance if of_money and self._advance else next(iter(of_documents))
-                places[code, account, basis, currency] += closing
+                places[code, account, basis, currency, customer] += closing
         return [
             _total(self._access, place, self._day, closing, "aggregate")
-            for place, closing in sorted(places.items())
+            for place, closing in sorted(places.items(), key=lambda one: (*one[0][:4], one[0][4] or ""))
         ]
 
     def _add(self, row: dict[str, str], factor: int) -> None:
         access, code, money = self._access, entity_of(row), factor < 0
         company = row.get("BASECURR") or access.settings.base_currency
         document = row.get("CURRENCY") or company
-        due = _exact(access, row["SUM.TRX_TOTALDUE"], "TRX_TOTALDUE")
-        self._found[code, "document", document, money] += factor * due
-        company_due = _exact(access, row["SUM.TOTALDUE"], "TOTALDUE")
-        self._found[code, "company", company, money] += factor * company_due
+        customer = row.get("CUSTOMERID", "") if "CUSTOMERID" in self._group else None
+        due = exact(access, row["SUM.TRX_TOTALDUE"], "TRX_TOTALDUE", stream=STREAM)
+        self._found[code, "document", document, customer, money] += factor * due
+        company_due = exact(access, row["SUM.TOTALDUE"], "TOTALDUE", stream=STREAM)
+        self._found[code, "company", company, customer, money] += factor * company_due
 
     def _rows(self, of: Object, posted: str) -> Iterator[dict[str, str]]:
         access = self._access
@@ -174,7 +200,7 @@ class _Sums:
         ]
         if of is PAYMENT:
             where.append(compared("notequalto", "RECORDTYPE", ADVANCE_TYPE))
-        query = Query(of.name, GROUP, all_of(*where), GROUP, sums=("TRX_TOTALDUE", "TOTALDUE"))
+        query = Query(of.name, self._group, all_of(*where), self._group, sums=("TRX_TOTALDUE", "TOTALDUE"))
         try:
             yield from sums(access, query, stream=STREAM)
         except NotOffered:
@@ -184,19 +210,10 @@ class _Sums:
 # -- both --------------------------------------------------------------------------------------------------
 
 
-def _exact(access: Access, text: str | None, field: str) -> Decimal:
+def _total(access: Access, place: Place, day: date, closing: Decimal, grade: str) -> ControlTotal:
+    code, account, basis, currency, customer = place
     try:
-        return Decimal(amount(text or "0", "CLF", field))  # four decimals: checked again by its own currency
-    except Unreadable as error:
-        raise Rejected(f"{access.http.connector}, {STREAM}: {error}") from error
-
-
-def _total(
-    access: Access, place: tuple[str, str, str, str], day: date, closing: Decimal, grade: str
-) -> ControlTotal:
-    code, account, basis, currency = place
-    try:
-        exact = amount(f"{closing:f}", currency, "endbalance")
+        closing_text = amount(f"{closing:f}", currency, "endbalance")
     except Unreadable as error:
         raise Rejected(f"{access.http.connector}, {STREAM}: {error}") from error
     return ControlTotal(
@@ -206,5 +223,6 @@ def _total(
         currency=currency,
         as_of=day.isoformat(),
         grade=grade,
-        closing=exact,
+        closing=closing_text,
+        customer=customer,
     )
