@@ -19,7 +19,7 @@ from receivables.records import (
     Swept,
 )
 from tests.connectors.conftest import Read, read
-from tests.connectors.intacct_books import SYSTEM, Books, access_to, worked_example
+from tests.connectors.intacct_books import SYSTEM, Books, access_to, line, worked_example
 
 PUBLISHED = dict.fromkeys(("customers", "invoices", "adjustments", "receipts", "advances", "allocations"), "2026-02-01T00:00:00+00:00")  # fmt: skip
 
@@ -152,6 +152,35 @@ def test_a_credit_memo_applied_without_cash(books: Books) -> None:
     assert sum(Decimal(i.open) for i in found.of(OpenItem)) == Decimal(total.closing) == 830
 
 
+def allocations(books: Books) -> Read:
+    with access_to(books) as access:
+        slices = [s for s in SYSTEM.plan(access, {}, sweep=False) if s.stream == "allocations"]
+        return read(access, slices, SYSTEM)
+
+
+@pytest.mark.parametrize("shown", ["2001", "2002"])
+def test_the_other_line_of_a_document_tells_its_account(books: Books, shown: str) -> None:
+    """A payment's detail may name a line that the user is not shown, or none: paid as a whole."""
+    whole = allocations(books).of(Allocation)
+    lines = books.rows["ARINVOICEITEM"]
+    books.rows["ARINVOICEITEM"] = [
+        one for one in lines if one["RECORDKEY"] != "501" or one["RECORDNO"] == shown
+    ]
+    assert allocations(books).of(Allocation) == whole
+    books.rows["ARPYMTDETAIL"][0]["ENTRYKEY"] = ""
+    assert allocations(books).of(Allocation) == whole
+
+
+def test_a_hidden_line_of_two_accounts_sets_its_payment_aside(books: Books) -> None:
+    books.rows["ARINVOICEITEM"] = [one for one in books.rows["ARINVOICEITEM"] if one["RECORDNO"] != "2001"]
+    books.rows["ARINVOICEITEM"] += [line("2009", "501", "0", "12100")]
+    found = allocations(books)
+    assert [a.number for a in found.of(Allocation)] == ["9002"]
+    assert [(error.key, error.code) for _, error in found.unreadable] == [
+        ("ARPYMTDETAIL/9001", "target_missing")
+    ]
+
+
 def foreign(books: Books) -> Books:
     """Invoice 501 is in euros at 1.10, and was paid at 1.20."""
     of_invoice = {"CURRENCY": "EUR", "TOTALENTERED": "660", "TOTALDUE": "385", "EXCHANGE_RATE": "1.1"}
@@ -180,17 +209,13 @@ def test_money_that_came_at_another_rate(books: Books) -> None:
 
 def test_what_pays_is_asked_for_in_a_foreign_currency_only(books: Books) -> None:
     def asked(served: Books) -> int:
-        with access_to(served) as access:
-            slices = [s for s in SYSTEM.plan(access, {}, sweep=False) if s.stream == "allocations"]
-            read(access, slices, SYSTEM)
+        allocations(served)
         return sum(b"<object>ARPYMT</object>" in body for body in served.asked)
 
     assert (asked(books), asked(foreign(worked_example()))) == (0, 1)
     hidden = foreign(worked_example())
     hidden.hidden = {"ARPYMT"}
-    with access_to(hidden) as access:
-        slices = [s for s in SYSTEM.plan(access, {}, sweep=False) if s.stream == "allocations"]
-        differences = {a.company_difference for a in read(access, slices, SYSTEM).of(Allocation)}
+    differences = {a.company_difference for a in allocations(hidden).of(Allocation)}
     assert differences == {"0.00"}, "who may not read payments has the allocations all the same"
 
 

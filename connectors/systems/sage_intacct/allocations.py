@@ -12,7 +12,8 @@ what the documents say. Source: interface sheet, section 5.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -48,8 +49,13 @@ from receivables.values import key
 
 JOIN: Final = "ALLOCATION"
 TAKEN_BACK: Final = "TAKESBACK"
+# What a detail pays, by invoice and by debit memo: the document, and the line of it.
+DOCUMENTS: Final = ("RECORDKEY", "POSADJKEY")
+ENTRIES: Final = ("ENTRYKEY", "POSADJENTRYKEY")
+ACCOUNT: Final = "OFFSETGLACCOUNTNO"
 
 Values = Mapping[str, str]
+Place = tuple[str, str]  # the name of a field and a RECORDNO in it
 
 
 class Source(NamedTuple):
@@ -135,6 +141,13 @@ def changed(access: Access, where: etree._Element) -> list[dict[str, str]]:
     ]
 
 
+class _Known(NamedTuple):
+    """A row as received, and its values."""
+
+    row: bytes
+    values: Values
+
+
 class _Paid:
     """The documents and lines that some details pay, what pays them, and what their reversals take back."""
 
@@ -144,20 +157,20 @@ class _Paid:
         self._documents |= self._read(PAID_ADJUSTMENT, "POSADJKEY", details)
         self._lines = self._read(INVOICE_LINE, "ENTRYKEY", details)
         self._lines |= self._read(ADJUSTMENT_LINE, "POSADJENTRYKEY", details)
+        without = [detail for detail in details if _place(detail, ENTRIES) not in self._lines]
+        self._other_lines = self._of_one_account(INVOICE_LINE, "RECORDKEY", without)
+        self._other_lines |= self._of_one_account(ADJUSTMENT_LINE, "POSADJKEY", without)
         self._paying = self._sources([detail for detail in details if self._is_foreign(detail)])
         self._taken_back = self._earlier(details)
 
     def of(self, detail: Values) -> Iterator[bytes]:
         """What belongs to this detail, as it is joined to it."""
-        for known, name, alternative in (
-            (self._documents, "RECORDKEY", "POSADJKEY"),
-            (self._lines, "ENTRYKEY", "POSADJENTRYKEY"),
-        ):
-            row = known.get((name, detail.get(name, ""))) or known.get(
-                (alternative, detail.get(alternative, ""))
-            )
-            if row is not None:
-                yield row
+        document = _place(detail, DOCUMENTS)
+        if document in self._documents:
+            yield self._documents[document].row
+        line = self._lines.get(_place(detail, ENTRIES)) or self._other_lines.get(document)
+        if line is not None:
+            yield line.row
         for source in SOURCES:
             paying = self._paying.get((source.sequence, source.key(detail) or ""))
             if paying is not None and detail.get(source.amount):
@@ -168,20 +181,35 @@ class _Paid:
                 yield xml_rows.joined(TAKEN_BACK, [row])
                 return
 
-    def _read(self, of: Object, name: str, details: Sequence[Values]) -> dict[tuple[str, str], bytes]:
+    def _read(self, of: Object, name: str, details: Sequence[Values]) -> dict[Place, _Known]:
         keys = {value for detail in details if (value := detail.get(name))}
-        found = {}
-        for row in by_keys(self._access, of, "RECORDNO", keys, stream=self._stream):
-            found[name, cells(self._access, row, stream=self._stream)["RECORDNO"]] = row
-        return found
+        return {(name, one.values["RECORDNO"]): one for one in self._known(of, "RECORDNO", keys)}
+
+    def _known(self, of: Object, name: str, keys: Iterable[str]) -> Iterator[_Known]:
+        for row in by_keys(self._access, of, name, keys, stream=self._stream):
+            yield _Known(row, cells(self._access, row, stream=self._stream))
+
+    def _of_one_account(self, of: Object, name: str, details: Sequence[Values]) -> dict[Place, _Known]:
+        """By document a line of it, if all of its lines are on one account.
+
+        For details that pay a document as a whole, or a line that is not shown.
+        """
+        keys = {value for detail in details if (value := detail.get(name))}
+        found: dict[Place, _Known] = {}
+        accounts: dict[Place, set[str]] = defaultdict(set)
+        for one in self._known(of, "RECORDKEY", keys):
+            place = (name, one.values.get("RECORDKEY", ""))
+            found.setdefault(place, one)
+            accounts[place].add(one.values.get(ACCOUNT, ""))
+        return {place: one for place, one in found.items() if len(accounts[place]) == 1}
 
     def _is_foreign(self, detail: Values) -> bool:
         """Whether the detail pays in another currency than the document's entity keeps its books in."""
-        name = "RECORDKEY" if detail.get("RECORDKEY") else "POSADJKEY"
-        row = self._documents.get((name, detail.get(name, "")))
-        document = cells(self._access, row, stream=self._stream) if row is not None else {}
-        currency = detail.get("CURRENCY") or document.get("CURRENCY")
-        return bool(currency and document.get("BASECURR")) and currency != document["BASECURR"]
+        known = self._documents.get(_place(detail, DOCUMENTS))
+        if known is None or not known.values.get("BASECURR"):
+            return False
+        currency = detail.get("CURRENCY") or known.values.get("CURRENCY")
+        return bool(currency) and currency != known.values["BASECURR"]
 
     def _sources(self, details: Sequence[Values]) -> dict[tuple[str, str], bytes]:
         """What pays these details, by kind and RECORDNO; nothing where the user may not read it."""
@@ -209,10 +237,14 @@ class _Paid:
         return found
 
 
+def _place(detail: Values, names: Sequence[str]) -> Place:
+    """The first of these fields that the detail has, and its value."""
+    return next(((name, detail[name]) for name in names if detail.get(name)), ("", ""))
+
+
 def _mark(detail: Values, name: str, factor: int) -> tuple[str, str, str, Decimal]:
     """What two details that take each other back have in common."""
-    place = detail.get("RECORDKEY") or detail.get("POSADJKEY", "")
-    line = detail.get("ENTRYKEY") or detail.get("POSADJENTRYKEY", "")
+    (_, place), (_, line) = _place(detail, DOCUMENTS), _place(detail, ENTRIES)
     text = detail.get(name, "")
     return place, line, name, Decimal(text) * factor if _is_number(text) else Decimal(0)
 
@@ -279,7 +311,7 @@ class Allocations:
         return _Target(
             number=number,
             entity=key(entity_of(head), "MEGAENTITYID"),
-            account=key(xml_rows.values(line).get("OFFSETGLACCOUNTNO"), "OFFSETGLACCOUNTNO"),
+            account=key(xml_rows.values(line).get(ACCOUNT), ACCOUNT),
             posted_on=self._days(head.get("WHENPOSTED") or head.get("WHENCREATED"), "WHENPOSTED"),
             document=head,
         )
