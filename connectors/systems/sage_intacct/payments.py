@@ -2,9 +2,11 @@
 
 A raw row is the join: the record, then the account that money not applied stands on. A payment that only
 applies a credit brings no money: its amount is 0 and it is no receipt; its details are allocations all the
-same. Advances are receipts too, not documents: a document's total is the sum of its items. The list of
-payments shows advances again (RECORDTYPE rr): they are taken from their own list. Refuses an unapplied part
-that contradicts the amount. Source: interface sheet, section 5.
+same. One payment over several entities is a record in each, and so many receipts, which share their bank
+reference: where the payer gave none, the number that Intacct gives the payment as a whole. Advances are
+receipts too, not documents: a document's total is the sum of its items. The list of payments shows advances
+again (RECORDTYPE rr): they are taken from their own list. Refuses an unapplied part that contradicts the
+amount. Source: interface sheet, section 5.
 """
 
 from __future__ import annotations
@@ -99,7 +101,7 @@ class Receipts:
                 "TRX_TOTALDUE",
                 f"{rest[0]} is not applied, and nothing tells on which account it stands.",
             )
-        document = text_or_none(row.get("DOCNUMBER"), "DOCNUMBER")
+        reference = text_or_none(row.get("DOCNUMBER") or row.get("MULTIENTITYPYMTKEY"), "DOCNUMBER")
         return Receipt(
             number=number,
             entity=key(entity_of(row), "MEGAENTITYID"),
@@ -107,7 +109,7 @@ class Receipts:
             line=LINE,
             account=money.get("ACCOUNTNO", ""),
             customer=key(row["CUSTOMERID"], "CUSTOMERID") if row.get("CUSTOMERID") else WITHOUT_CUSTOMER,
-            printed=text_or_none(row.get("RECORDID"), "RECORDID") or document or number,
+            printed=text_or_none(row.get("RECORDID"), "RECORDID") or reference or number,
             currency=currencies.document,
             amount=amounts.size(paid[0]),
             unapplied=amounts.size(rest[0]),
@@ -120,7 +122,7 @@ class Receipts:
             cleared_on=None if open_ else self._cleared_on(row, booked),
             payer=text_or_none(row.get("PAYERNAME") or row.get("CUSTOMERNAME"), "PAYERNAME"),
             method=text_or_none(row.get("PAYMENTMETHOD"), "PAYMENTMETHOD"),
-            bank_reference=document,
+            bank_reference=reference,
             text=text_or_none(row.get("DESCRIPTION"), "DESCRIPTION"),
             carries="rest",
         )
