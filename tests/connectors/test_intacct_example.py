@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from lxml import etree
 
 from connectors.kit.stream import Access
 from receivables.records import (
@@ -19,7 +20,7 @@ from receivables.records import (
     Swept,
 )
 from tests.connectors.conftest import Read, read
-from tests.connectors.intacct_books import SYSTEM, Books, access_to, line, worked_example
+from tests.connectors.intacct_books import SYSTEM, Books, access_to, failed, line, worked_example
 
 PUBLISHED = dict.fromkeys(("customers", "invoices", "adjustments", "receipts", "advances", "allocations"), "2026-02-01T00:00:00+00:00")  # fmt: skip
 
@@ -274,6 +275,25 @@ def test_a_change_of_terms_tells_customers_and_moves_no_due_date(books: Books) -
         }
         later = dict.fromkeys(PUBLISHED, "2026-02-26T00:00:00+00:00")
         assert read(access, SYSTEM.plan(access, later, sweep=False), SYSTEM).of(Customer) == []
+
+
+class WithoutMoments(Books):
+    """A company whose terms do not tell when they changed."""
+
+    def query(self, function: etree._Element) -> bytes:
+        if function.findtext("object") == "ARTERM" and function.find("filter") is not None:
+            return failed("WHENMODIFIED is not a field of ARTERM", "DL02000001")
+        return super().query(function)
+
+
+def test_terms_that_do_not_tell_when_they_changed_wait_for_their_customers() -> None:
+    books = with_terms(worked_example())
+    books.rows["CUSTOMER"][0]["WHENMODIFIED"] = "02/25/2026 08:00:00"
+    refusing = WithoutMoments(rows=books.rows, balances=books.balances, columns=books.columns)
+    with access_to(refusing) as access:
+        late = dict.fromkeys(PUBLISHED, "2026-02-24T00:00:00+00:00")
+        (customer,) = read(access, SYSTEM.plan(access, late, sweep=False), SYSTEM).of(Customer)
+    assert customer.payment_terms == "Net 30: 30 days net"
 
 
 def test_totals(example: Access) -> None:

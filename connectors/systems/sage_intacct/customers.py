@@ -21,6 +21,7 @@ from lxml import etree
 from connectors.kit import xml_rows
 from connectors.kit.failures import NotOffered
 from connectors.kit.stream import Access, Adapted, Page, Row, Slice
+from connectors.kit.xml_answer import Failed
 from connectors.kit.xml_request import Query, all_of, compared, element
 from connectors.systems.sage_intacct.asking import by_keys, cells, entity_of, in_entities, pages, sums
 from connectors.systems.sage_intacct.fields import (
@@ -62,7 +63,7 @@ def _changed_terms(access: Access, where: etree._Element) -> list[str]:
     """The names of the terms that changed; those without a moment of change are not among them."""
     try:
         found = [cells(access, row, stream=STREAM) for row in _rows(access, TERM, where)]
-    except NotOffered:
+    except (NotOffered, Failed):  # Failed: this company's terms have no moment of change
         return []
     return [row["NAME"] for row in found if row.get("NAME") and row.get("WHENMODIFIED")]
 
