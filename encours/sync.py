@@ -146,6 +146,7 @@ class _Reading:
         self.rows = 0
         self.staged = 0
         self.rejects = 0
+        self.warnings: dict[str, None] = {}  # in the order given, each once
         self._run = run
         self._system = system
         self._access = access
@@ -161,6 +162,7 @@ class _Reading:
         if self._run.sweep:
             self._read_documents(self._run.to_read_again())
         self._read_customers(self._run.unknown_customers())
+        self._read_billing(self._run.unknown_billing())
         self._report(Step("control totals", 1, 1, self.rows))
         after = self._system.totals(self._access, self._run.accounts())
         if _moved(before, after):
@@ -191,7 +193,13 @@ class _Reading:
         if keys:
             self._read([self._system.customers(self._access, keys)])
 
+    def _read_billing(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Reads by key the billing documents that documents name and nobody has read yet."""
+        if keys and self._system.billing is not None:
+            self._read([self._system.billing(self._access, keys)])
+
     def _stage(self, slice_: Slice, page: Page) -> None:
+        self.warnings.update(dict.fromkeys(f"{slice_.stream}: {warning}" for warning in page.warnings))
         seed, of_row = self._seed, xxhash.xxh3_128_digest
         digests = [of_row(row, seed) for row in page.rows]
         rows: Sequence[bytes] = page.rows
@@ -231,6 +239,7 @@ class _Conclusion:
     def of(self, totals: Sequence[ControlTotal]) -> SyncResult:
         """Compares, then publishes or holds."""
         lines = self.run.tie_out(totals, self.connector.tolerances())
+        self.run.notes += self.reading.warnings
         rejects = self.run.holding_rejects()
         differences = [line for line in lines if line.status == "different"]
         broken = self.run.broken

@@ -44,17 +44,15 @@ class Payable(NamedTuple):
     @property
     def key(self) -> Key:
         """Its key, in the order of the kind's columns."""
-        of = self.line
-        return of.number, of.entity, of.fiscal_year, of.line, of.account
+        return _key(self.line)
 
 
 class Change(NamedTuple):
-    """What is open of an item, or unapplied of a receipt, once its payments are allocated."""
+    """What amounts a row has once its clearing is worked out or its payments are allocated."""
 
     key: Key
     staged: bool
-    rest: Decimal
-    company_rest: Decimal
+    amounts: tuple[Decimal, ...]
 
 
 class Applying:
@@ -96,12 +94,17 @@ class Applying:
             step(cursor)
 
     def _work_out(self, cursor: psycopg.Cursor[Any]) -> None:
-        self._stage(cursor, self._of_clearings())
+        self._stage(cursor, self._of_clearings(cursor))
         self._stage(cursor, self._of_payments(cursor))
 
-    def _of_clearings(self) -> Iterator[Allocation]:
-        for _, rows in groupby(self._rows("clearings"), key=lambda row: (row[0], row[12])):
-            yield from clearing([self._line(row) for row in rows])
+    def _of_clearings(self, cursor: psycopg.Cursor[Any]) -> Iterator[Allocation]:
+        changes: list[Change] = []
+        for _, found in groupby(self._rows("clearings"), key=lambda row: (row[0], row[12])):
+            rows = [(self._line(row), *row[PLACES:]) for row in found]
+            allocations = clearing([line for line, *_ in rows])
+            yield from allocations
+            changes += _money(rows, allocations)
+        self._replace(cursor, RECEIPT, ("amount", "company_amount", "not_cash", "company_not_cash"), changes)
 
     def _of_payments(self, cursor: psycopg.Cursor[Any]) -> Iterator[Allocation]:
         changes: defaultdict[bool, list[Change]] = defaultdict(list)
@@ -116,7 +119,7 @@ class Applying:
             rests = [(paid.open, paid.company_open), *paid.unapplied]
             for row, rest in zip((item, *named_by), rests, strict=True):
                 if row.line.cleared_on is None and rest != (row.rest, row.company_rest):
-                    changes[row.receipt].append(Change(row.key, row.staged, *rest))
+                    changes[row.receipt].append(Change(row.key, row.staged, rest))
         self._replace(cursor, OPEN_ITEM, ("open", "company_open"), changes[False])
         self._replace(cursor, RECEIPT, ("unapplied", "company_unapplied"), changes[True])
 
@@ -162,9 +165,9 @@ class Applying:
             self._place += len(records)
 
     def _replace(
-        self, cursor: psycopg.Cursor[Any], kind: Kind, amounts: tuple[str, str], changes: Sequence[Change]
+        self, cursor: psycopg.Cursor[Any], kind: Kind, names: tuple[str, ...], changes: Sequence[Change]
     ) -> None:
-        """Stages these rows anew with other open amounts: those staged, and copies of those published."""
+        """Stages these rows anew with other amounts: those staged, and copies of those published."""
         by_key = {change.key: change for change in changes}
         for query, staged in (("staged_rows", True), ("published_rows", False)):
             keys = [change.key for change in changes if change.staged is staged]
@@ -174,7 +177,7 @@ class Applying:
                 made = [kind.record(*row) for row in rows]
                 if staged:
                     cursor.execute(_of_keys("forget_staged_rows", kind), asked)
-                self._copy(cursor, kind, [_with(kind, record, amounts, by_key) for record in made])
+                self._copy(cursor, kind, [_with(kind, record, names, by_key) for record in made])
 
     def _withdraw(self, cursor: psycopg.Cursor[Any]) -> None:
         named = {
@@ -190,11 +193,38 @@ class Applying:
 
 
 def _with(
-    kind: Kind, record: msgspec.Struct, amounts: tuple[str, str], changes: Mapping[Key, Change]
+    kind: Kind, record: msgspec.Struct, names: tuple[str, ...], changes: Mapping[Key, Change]
 ) -> msgspec.Struct:
     change = changes[tuple(getattr(record, name) for name in kind.key)]
-    values = (f"{change.rest:f}", f"{change.company_rest:f}")
-    return msgspec.structs.replace(record, **dict(zip(amounts, values, strict=True)))
+    values = [f"{amount:f}" for amount in change.amounts]
+    return msgspec.structs.replace(record, **dict(zip(names, values, strict=True)))
+
+
+def _key(line: Line) -> Key:
+    """Its key, in the order of the kind's columns."""
+    return line.number, line.entity, line.fiscal_year, line.line, line.account
+
+
+def _money(rows: Sequence[tuple[Any, ...]], allocations: Sequence[Allocation]) -> Iterator[Change]:
+    """The receipts of a clearing whose money is not what was taken for it.
+
+    Money is what a line gave away, less discounts that it held and the rest of a short payment, which moved.
+    """
+    gave: defaultdict[str, list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
+    if any(line.discount or line.residual for line, *_ in rows):
+        for one in allocations:
+            sums = gave[f"{one.source_number}/{one.source_fiscal_year}/{one.source_line}"]
+            sums[0] += Decimal(one.amount) - Decimal(one.discount)
+            sums[1] += (
+                Decimal(one.company_amount) - Decimal(one.company_discount) + Decimal(one.company_difference)
+            )
+    for line, staged, cash, company_cash in rows:
+        if cash is None:
+            continue
+        money, company_money = gave[line.name] if gave else (-line.amount, -line.company_amount)
+        if (money, company_money) != (cash, company_cash):
+            rest = (-line.amount - money, -line.company_amount - company_money)
+            yield Change(_key(line), staged, (money, company_money, *rest))
 
 
 def _arrays(kind: Kind, keys: Sequence[Key]) -> dict[str, list[str]]:

@@ -13,7 +13,8 @@ delete from receivables.staged_withdrawal where run_id = %(run_id)s;
 
 -- name: clearings
 -- The lines of every clearing that this run touched, as they would be once it is published, and the residual
--- items that payments in it left; a clearing that a staged line was in before is touched as well.
+-- items that payments in it left; a clearing that a staged line was in before is touched as well. Of a receipt also
+-- what is taken for its money by now.
 with touched as materialized (
     select entity, clearing_document from receivables.staged_open_item
     where run_id = %(run_id)s and clearing_document is not null
@@ -40,13 +41,14 @@ with touched as materialized (
 line as materialized (
     select s.entity, s.clearing_document, s.number, s.fiscal_year, s.instalment as line, s.account, s.currency,
            s.original as amount, s.company_currency, s.company_original as company_amount, s.posted_on, s.due_on,
-           s.cleared_on, s.related, s.discount, s.company_discount, false as receipt, false as reversed, true as staged
+           s.cleared_on, s.related, s.discount, s.company_discount, false as receipt, false as reversed, true as staged,
+           null::numeric as cash, null::numeric as company_cash
     from receivables.staged_open_item s join touched using (entity, clearing_document)
     where s.run_id = %(run_id)s
     union all
     select c.entity, c.clearing_document, c.number, c.fiscal_year, c.instalment, c.account, c.currency,
            c.original, c.company_currency, c.company_original, c.posted_on, c.due_on,
-           c.cleared_on, c.related, c.discount, c.company_discount, false, false, false
+           c.cleared_on, c.related, c.discount, c.company_discount, false, false, false, null, null
     from touched
     join receivables.open_item c
       on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
@@ -61,14 +63,14 @@ line as materialized (
           and s.fiscal_year = c.fiscal_year and s.line = c.instalment and s.account = c.account)
     union all
     select s.entity, s.clearing_document, s.number, s.fiscal_year, s.line, s.account, s.currency,
-           -s.amount, s.company_currency, -s.company_amount, s.booked_on, null,
-           s.cleared_on, s.related, null, null, true, s.status = 'reversed', true
+           -s.amount - s.not_cash, s.company_currency, -s.company_amount - s.company_not_cash, s.booked_on, null,
+           s.cleared_on, s.related, null, null, true, s.status = 'reversed', true, s.amount, s.company_amount
     from receivables.staged_receipt s join touched using (entity, clearing_document)
     where s.run_id = %(run_id)s
     union all
     select c.entity, c.clearing_document, c.number, c.fiscal_year, c.line, c.account, c.currency,
-           -c.amount, c.company_currency, -c.company_amount, c.booked_on, null,
-           c.cleared_on, c.related, null, null, true, c.status = 'reversed', false
+           -c.amount - c.not_cash, c.company_currency, -c.company_amount - c.company_not_cash, c.booked_on, null,
+           c.cleared_on, c.related, null, null, true, c.status = 'reversed', false, c.amount, c.company_amount
     from touched
     join receivables.receipt c
       on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
@@ -112,7 +114,8 @@ select l.entity, l.number, l.fiscal_year, l.line, l.account, l.currency, l.amoun
             when coalesce(sd.reversal_of, cd.reversal_of) is not null then 'journal'
             when coalesce(sd.kind, cd.kind) in ('credit_note', 'advance', 'invoice') then coalesce(sd.kind, cd.kind)
             else 'journal' end as source,
-       coalesce(sd.reversal_of, cd.reversal_of) as reverses, false as residual, l.staged
+       coalesce(sd.reversal_of, cd.reversal_of) as reverses, false as residual, l.staged,
+       l.cash, l.company_cash
 from line l
 left join receivables.staged_control_account sa
   on l.receipt and sa.run_id = %(run_id)s and sa.account = l.account and sa.entity = l.entity
@@ -129,7 +132,7 @@ left join receivables.document cd
 union all
 select r.entity, r.number, r.fiscal_year, r.line, r.account, r.currency, r.amount, r.company_currency,
        r.company_amount, r.posted_on::text, r.due_on::text, r.cleared_on::text, r.clearing_document, r.related,
-       null, null, 'journal', null, true, true
+       null, null, 'journal', null, true, true, null, null
 from residual r
 order by 1, 13;
 
@@ -148,14 +151,16 @@ with named as materialized (
      and c.entity = s.entity and c.fiscal_year = s.fiscal_year and c.line = s.line and c.account = s.account
     where s.run_id = %(run_id)s and c.related is not null and c.related is distinct from s.related),
 payment as materialized (
-    select s.related as name, s.entity, s.number, s.fiscal_year, s.line, s.account, s.currency, -s.amount as amount,
-           s.company_currency, -s.company_amount as company_amount, s.booked_on, s.unapplied, s.company_unapplied,
+    select s.related as name, s.entity, s.number, s.fiscal_year, s.line, s.account, s.currency,
+           -s.amount - s.not_cash as amount, s.company_currency, -s.company_amount - s.company_not_cash as company_amount,
+           s.booked_on, s.unapplied, s.company_unapplied,
            true as staged
     from receivables.staged_receipt s
     where s.run_id = %(run_id)s and s.related is not null and s.cleared_on is null and s.carries = 'whole'
     union all
-    select c.related, c.entity, c.number, c.fiscal_year, c.line, c.account, c.currency, -c.amount,
-           c.company_currency, -c.company_amount, c.booked_on, c.unapplied, c.company_unapplied, false
+    select c.related, c.entity, c.number, c.fiscal_year, c.line, c.account, c.currency,
+           -c.amount - c.not_cash, c.company_currency, -c.company_amount - c.company_not_cash, c.booked_on,
+           c.unapplied, c.company_unapplied, false
     from receivables.receipt c
     where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
       and c.related is not null and c.cleared_on is null and c.carries = 'whole'

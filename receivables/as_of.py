@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from receivables.errors import Misconfigured
-from receivables.kinds import DOCUMENT, Kind, columns
+from receivables.kinds import Kind, columns
 from receivables.queries import queries
 
 SQL = queries(__file__)
@@ -63,5 +63,6 @@ class View:
 
 def visible(kind: Kind) -> sql.Composed:
     """A query for the rows of a kind as a View sees them, to be put in brackets."""
-    fields = (*kind.fields, "total_incl") if kind is DOCUMENT else kind.fields
-    return sql.SQL(SQL["visible"]).format(columns=columns(fields), current=kind.current, history=kind.history)
+    return sql.SQL(SQL["visible"]).format(
+        columns=columns(kind.columns), current=kind.current, history=kind.history
+    )

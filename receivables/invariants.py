@@ -13,12 +13,26 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+from psycopg import sql
 
+from receivables.billing import TOUCHED
 from receivables.queries import queries
 from receivables.staging import set_tenant
 
 SQL = queries(__file__)
-CHECKS: Final = ("open_amounts", "balance", "instalments", "credit_notes", "rates")
+CHECKS: Final = (
+    "open_amounts",
+    "receipts",
+    "receipts",
+    "balance",
+    "instalments",
+    "credit_notes",
+    "rates",
+    "net_and_tax",
+    "taxes",
+    "billed",
+    "unbilled",
+)
 
 
 @dataclass(frozen=True)
@@ -36,5 +50,7 @@ def broken(connection: psycopg.Connection[Any], scope: Mapping[str, Any]) -> lis
         return [
             Broken(holds, sentence)
             for check in CHECKS
-            for holds, sentence in cursor.execute(SQL[check], scope).fetchall()
+            for holds, sentence in cursor.execute(
+                sql.SQL(SQL[check]).format(touched=TOUCHED), scope
+            ).fetchall()
         ]

@@ -58,6 +58,46 @@ select holds,
        || ' such items).'
 from gap order by holds desc, entity, number, fiscal_year, instalment limit 5;
 
+-- name: receipts
+-- Receipts of this run whose money is not what was put on items, less discounts, and what is not applied yet. Where
+-- the ERP states what paid what, its own words are not weighed.
+with receipt as (
+    select number, entity, fiscal_year, line, customer, currency, amount, unapplied, company_amount, company_unapplied
+    from receivables.staged_receipt where run_id = %(run_id)s and carries = 'whole'),
+gave as (
+    select number, entity, fiscal_year, line, sum(amount) as amount, sum(company_amount) as company_amount
+    from (
+        select source_number as number, entity, source_fiscal_year as fiscal_year, source_line as line,
+               amount - discount as amount,
+               company_amount - company_discount + company_difference as company_amount
+        from receivables.staged_allocation where run_id = %(run_id)s
+        union all
+        select a.source_number, a.entity, a.source_fiscal_year, a.source_line, a.amount - a.discount,
+               a.company_amount - a.company_discount + a.company_difference
+        from receivables.allocation a
+        where a.tenant_id = %(tenant_id)s and a.connector_id = %(connector_id)s
+          and a.source_number in (select number from receipt)
+          and not exists (
+            select from receivables.staged_allocation s
+            where s.run_id = %(run_id)s and s.number = a.number and s.entity = a.entity and s.sequence = a.sequence)
+          and not exists (
+            select from receivables.staged_withdrawal w
+            where w.run_id = %(run_id)s and w.kind = 'allocation' and w.key = array[a.number, a.entity, a.sequence])
+    ) as allocation
+    group by number, entity, fiscal_year, line),
+gap as (
+    select r.*, coalesce(g.amount, 0) as gave, coalesce(g.company_amount, 0) as company_gave, count(*) over () as gaps
+    from receipt r
+    left join gave g using (number, entity, fiscal_year, line)
+    where r.amount <> coalesce(g.amount, 0) + r.unapplied
+       or r.company_amount <> coalesce(g.company_amount, 0) + r.company_unapplied)
+select true,
+       'Receipt ' || concat_ws('/', number, nullif(fiscal_year, ''), line) || ' of ' || entity || ', customer ' || customer
+       || ': ' || amount || ' ' || currency || ' came in, ' || gave || ' were put on items and ' || unapplied
+       || ' are not applied; in company currency ' || company_amount || ', ' || company_gave || ' and ' || company_unapplied
+       || ' (one of ' || gaps || ' such receipts).'
+from gap order by entity, number, fiscal_year, line limit 5;
+
 -- name: balance
 -- Companies and currencies in which what we worked out changes the balance: what payments took off items is not
 -- what is missing of the payments. Only rows of this run can change it, and those they replace.
@@ -153,3 +193,73 @@ where d.run_id = %(run_id)s and d.rate is not null
   and abs(round(i.original * d.rate, scale(i.company_original)) - i.company_original)
       > power(10::numeric, -scale(i.company_original))
 order by i.entity, i.number, i.instalment limit 5;
+
+-- name: net_and_tax
+-- Billing documents of this run whose net and tax are not their gross.
+select false,
+       'Billing document ' || number || ' of ' || entity || ': net ' || total_excl || ' and tax ' || tax_total || ' are not '
+       || total_incl || ' ' || currency || '.'
+from receivables.staged_billing_document
+where run_id = %(run_id)s and total_excl + tax_total <> total_incl
+order by entity, number limit 5;
+
+-- name: taxes
+-- Billing documents of this run whose taxes by category and rate are not their tax.
+select false,
+       'Billing document ' || number || ' of ' || entity || ': its taxes sum to ' || summed.tax || ' ' || currency
+       || ', it says ' || tax_total || '.'
+from receivables.staged_billing_document
+cross join lateral (
+    select coalesce(sum((one.value ->> 3)::numeric), 0) as tax from jsonb_array_elements(taxes) as one) as summed
+where run_id = %(run_id)s and summed.tax <> tax_total
+order by entity, number limit 5;
+
+-- name: billed
+-- Documents of this run, and those whose billing document it read, that are not of what was invoiced: credits may
+-- be printed without a sign.
+with {touched},
+summed as (
+    select number, entity, fiscal_year, sum(original) as total
+    from (
+        select number, entity, fiscal_year, original from receivables.staged_open_item where run_id = %(run_id)s
+        union all
+        select c.number, c.entity, c.fiscal_year, c.original
+        from document d
+        join receivables.open_item c
+          on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s and c.number = d.number
+         and c.entity = d.entity and c.fiscal_year = d.fiscal_year
+        where not exists (
+            select from receivables.staged_open_item s
+            where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
+              and s.fiscal_year = c.fiscal_year and s.instalment = c.instalment and s.account = c.account)) as item
+    group by number, entity, fiscal_year)
+select false,
+       'Document ' || concat_ws('/', d.number, nullif(d.fiscal_year, '')) || ' of ' || d.entity || ': its items sum to '
+       || s.total || ' ' || d.currency || ', billing document ' || b.number || ' says ' || abs(b.total_incl) || ' '
+       || b.currency || '.'
+from document d
+join billing b on b.number = d.billing_document and b.entity = d.entity
+join summed s on s.number = d.number and s.entity = d.entity and s.fiscal_year = d.fiscal_year
+where abs(s.total) <> abs(b.total_incl) or d.currency <> b.currency
+order by d.entity, d.number, d.fiscal_year limit 5;
+
+-- name: unbilled
+-- Documents of this run whose billing document was not found where others are.
+with unknown as (
+    select d.entity, d.number, d.billing_document
+    from receivables.staged_document d
+    where d.run_id = %(run_id)s and d.billing_document is not null
+      and d.kind in ('invoice', 'credit_note', 'debit_note')
+      and (d.billing_document, d.entity) not in (
+        select number, entity from receivables.staged_billing_document where run_id = %(run_id)s)
+      and (d.billing_document, d.entity) not in (
+        select number, entity from receivables.billing_document
+        where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s))
+select false,
+       count(*) || ' documents name a billing document that is not shown to the user, so their net and tax are unknown; '
+       || 'the first: ' || min(billing_document || ' of ' || entity) || '.'
+from unknown
+where exists (select from receivables.staged_billing_document where run_id = %(run_id)s)
+   or exists (select from receivables.billing_document
+              where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s)
+having count(*) > 0;

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from receivables.records import (
     Allocation,
+    BillingDocument,
     ControlAccount,
     Customer,
     Document,
@@ -26,17 +27,26 @@ from receivables.records import (
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of record; `seed` keeps equal lines of two kinds from having one digest."""
+    """One kind of record; `seed` keeps equal lines of two kinds from having one digest.
+
+    `derived` are columns of what is published that follow from other kinds, and are not in the digest.
+    """
 
     name: str
     record: type[msgspec.Struct]
     key: tuple[str, ...]
     seed: int
+    derived: tuple[str, ...] = ()
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The record's fields, in the order of the staged table's columns."""
         return self.record.__struct_fields__
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of what is published, and of its history."""
+        return (*self.fields, *self.derived)
 
     @property
     def staged(self) -> sql.Identifier:
@@ -58,13 +68,20 @@ LEGAL_ENTITY = Kind("legal_entity", LegalEntity, ("code",), 1)
 CONTROL_ACCOUNT = Kind("control_account", ControlAccount, ("account", "entity"), 2)
 CUSTOMER = Kind("customer", Customer, ("number", "entity"), 3)
 OPEN_ITEM = Kind("open_item", OpenItem, ("number", "entity", "fiscal_year", "instalment", "account"), 4)
-DOCUMENT = Kind("document", Document, ("number", "entity", "fiscal_year", "type"), 5)
+DOCUMENT = Kind(
+    "document",
+    Document,
+    ("number", "entity", "fiscal_year", "type"),
+    5,
+    derived=("total_incl", "total_excl", "tax_total", "prepaid"),
+)
 SWEPT = Kind("swept", Swept, OPEN_ITEM.key, 6)
 RECEIPT = Kind("receipt", Receipt, ("number", "entity", "fiscal_year", "line", "account"), 7)
 ALLOCATION = Kind("allocation", Allocation, ("number", "entity", "sequence"), 8)
 DOCUMENT_TAX = Kind("document_tax", DocumentTax, (*DOCUMENT.key, "category", "rate"), 9)
+BILLING_DOCUMENT = Kind("billing_document", BillingDocument, ("number", "entity"), 10)
 
-# In the order of publishing: a document's total is the sum of its items.
+# In the order of publishing: a document's totals follow from its items and its billing document.
 PUBLISHED = (
     LEGAL_ENTITY,
     CONTROL_ACCOUNT,
@@ -72,10 +89,17 @@ PUBLISHED = (
     OPEN_ITEM,
     RECEIPT,
     ALLOCATION,
+    BILLING_DOCUMENT,
     DOCUMENT,
     DOCUMENT_TAX,
 )
-WITHDRAWN = (OPEN_ITEM, RECEIPT, ALLOCATION, DOCUMENT)  # kinds whose published rows a run may take away
+WITHDRAWN = (
+    OPEN_ITEM,
+    RECEIPT,
+    ALLOCATION,
+    DOCUMENT,
+    DOCUMENT_TAX,
+)  # kinds whose published rows a run may take away
 KIND_OF = {kind.record: kind for kind in (*PUBLISHED, SWEPT)}
 
 

@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from receivables.ageing import BUCKET, BUCKETS
+from receivables.billing import SIGN
 from receivables.errors import Conflict
 from receivables.kinds import DOCUMENT, PUBLISHED, WITHDRAWN, Kind, columns, same
 from receivables.queries import queries
@@ -138,35 +139,38 @@ def _content(cursor: psycopg.Cursor[Any], scope: Mapping[str, Any]) -> int:
 
 def _withdrawal(kind: Kind) -> sql.Composed:
     """The move of the run's withdrawals of one kind into its history."""
-    fields = (*kind.fields, "total_incl") if kind is DOCUMENT else kind.fields
     return sql.SQL(SQL["withdraw"]).format(
         current=kind.current,
         history=kind.history,
         kind=sql.Literal(kind.name),
-        columns=columns(fields),
-        current_columns=columns(fields, "c"),
+        columns=columns(kind.columns),
+        current_columns=columns(kind.columns, "c"),
         same_key=sql.SQL(" and ").join(
-            sql.SQL("{} = w.key[{}]").format(sql.Identifier("c", name), sql.Literal(place))
+            sql.SQL("{}::text = w.key[{}]").format(sql.Identifier("c", name), sql.Literal(place))
             for place, name in enumerate(kind.key, start=1)
         ),
     )
 
 
 def _statement(kind: Kind, *, first: bool) -> sql.Composed:
-    """The insert or the merge of one kind; a document also carries the sum of its items."""
-    fields = kind.fields
+    """The insert or the merge of one kind; a document also carries totals that follow from other kinds."""
+    fields = kind.columns
     fresh = sql.SQL(SQL["staged"]).format(staged=kind.staged)
-    differs = sql.SQL("{} <> {}")
-    digests = [(("c", "digest"), ("f", "digest"))]
     if kind is DOCUMENT:
-        fields = (*fields, "total_incl")
-        fresh = sql.Composed([sql.SQL(SQL["first_documents" if first else "documents"])])
-        digests.append((("c", "total_incl"), ("f", "total_incl")))
+        fresh = sql.SQL(SQL["first_documents" if first else "documents"]).format(
+            columns=columns(kind.fields),
+            current_columns=columns(kind.fields, "c"),
+            sign=SIGN,
+        )
     changing = tuple(name for name in fields if name not in kind.key)
 
     def either(incoming: str) -> sql.Composed:
-        pairs = [differs.format(sql.Identifier(*c), sql.Identifier(incoming, f[1])) for c, f in digests]
-        return sql.SQL(" or ").join(pairs)
+        return sql.SQL(" or ").join(
+            sql.SQL("{} is distinct from {}").format(
+                sql.Identifier("c", name), sql.Identifier(incoming, name)
+            )
+            for name in ("digest", *kind.derived)
+        )
 
     return sql.SQL(SQL["insert" if first else "merge"]).format(
         current=kind.current,

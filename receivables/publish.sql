@@ -47,22 +47,50 @@ select count(*) as gone, bit_xor(digest) as old from gone;
 select * from {staged} where run_id = %(run_id)s;
 
 -- name: first_documents
--- The run's documents with the sum of their items, on a first load: all items are staged.
-select d.*, coalesce(t.total, 0) as total_incl
+-- The run's documents with their totals, on a first load: all items are staged.
+select d.*, coalesce(t.total, 0) as total_incl, {sign} * b.total_excl as total_excl, {sign} * b.tax_total as tax_total,
+       case when b.number is not null then coalesce(t.prepaid, 0) end as prepaid
 from receivables.staged_document d
-left join (select number, entity, fiscal_year, sum(original) as total
+left join (select number, entity, fiscal_year, sum(original) as total,
+                  sum(original) filter (where (entity, account) in (
+                      select entity, account from receivables.control_account
+                      where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and kind = 'advances')) as prepaid
            from receivables.staged_open_item where run_id = %(run_id)s
            group by number, entity, fiscal_year) as t using (number, entity, fiscal_year)
+left join receivables.billing_document b
+  on b.tenant_id = %(tenant_id)s and b.connector_id = %(connector_id)s and b.number = d.billing_document
+ and b.entity = d.entity and d.kind in ('invoice', 'credit_note', 'debit_note')
 where d.run_id = %(run_id)s;
 
 -- name: documents
--- The run's documents with the sum of their items, which are merged already.
-select d.*, coalesce((
-    select sum(i.original) from receivables.open_item i
+-- The run's documents, and those whose billing document it read, with the totals that follow from their items and
+-- billing documents, which are merged already.
+select d.*, coalesce(t.total, 0) as total_incl, {sign} * b.total_excl as total_excl, {sign} * b.tax_total as tax_total,
+       case when b.number is not null then coalesce(t.prepaid, 0) end as prepaid
+from (
+    select {columns}, digest from receivables.staged_document where run_id = %(run_id)s
+    union all
+    select {current_columns}, c.digest
+    from receivables.staged_billing_document s
+    join receivables.document c
+      on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s and c.billing_document = s.number
+     and c.entity = s.entity
+    where s.run_id = %(run_id)s
+      and not exists (
+        select from receivables.staged_document other
+        where other.run_id = %(run_id)s and other.number = c.number and other.entity = c.entity
+          and other.fiscal_year = c.fiscal_year and other.type = c.type)) as d
+cross join lateral (
+    select sum(i.original) as total,
+           sum(i.original) filter (where (i.entity, i.account) in (
+               select entity, account from receivables.control_account
+               where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and kind = 'advances')) as prepaid
+    from receivables.open_item i
     where i.tenant_id = %(tenant_id)s and i.connector_id = %(connector_id)s
-      and i.number = d.number and i.entity = d.entity and i.fiscal_year = d.fiscal_year), 0) as total_incl
-from receivables.staged_document d
-where d.run_id = %(run_id)s;
+      and i.number = d.number and i.entity = d.entity and i.fiscal_year = d.fiscal_year) as t
+left join receivables.billing_document b
+  on b.tenant_id = %(tenant_id)s and b.connector_id = %(connector_id)s and b.number = d.billing_document
+ and b.entity = d.entity and d.kind in ('invoice', 'credit_note', 'debit_note');
 
 -- name: first_raw_digests
 -- The digests of the raw rows of a first load.

@@ -20,6 +20,7 @@ class LegalEntity(msgspec.Struct, frozen=True, gc=False):
     currency: str
     vat_id: str | None = None
     registration_id: str | None = None
+    zone: str | None = None  # IANA time zone that its days end in; None: the tenant's
 
 
 class ControlAccount(msgspec.Struct, frozen=True, gc=False):
@@ -54,7 +55,10 @@ class Customer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Document(msgspec.Struct, frozen=True, gc=False):
-    """One posted document, without tax; its total is the sum of its open items' original amounts."""
+    """One posted document; its total is the sum of its open items' original amounts.
+
+    Net and tax are those of the billing document that it names, and unknown without one.
+    """
 
     number: str
     entity: str
@@ -109,13 +113,18 @@ class OpenItem(msgspec.Struct, frozen=True, gc=False):
     discount: str | None = None  # cash discount that its clearing granted
     company_discount: str | None = None
     carries: str = "whole"  # whole, rest
+    pays: str | None = (
+        None  # a credit's number/fiscal_year/instalment of the item that it pays while both are open
+    )
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
     """Money received, one line of one payment: positive `amount`, and what of it is not applied yet.
 
     An ERP that posts a payment in several customer lines (SAP) gives several lines of one number; others
-    give line `1`. `unapplied` is 0 once it is applied or cleared. Days are ISO text without a zone.
+    give line `1`. `unapplied` is 0 once it is applied or cleared. Days are ISO text without a zone. A line
+    may take more off its account than money, `not_cash`: a discount granted, the rest of a short payment.
+    Where the ERP states no allocations, give it all as `amount`: what is money is worked out.
     """
 
     number: str
@@ -142,6 +151,8 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     text: str | None = None
     related: str | None = None  # number/fiscal_year/instalment of the item that it pays while both are open
     carries: str = "whole"  # whole, rest
+    not_cash: str = "0"
+    company_not_cash: str = "0"
 
 
 class Allocation(msgspec.Struct, frozen=True, gc=False):
@@ -178,8 +189,30 @@ class Allocation(msgspec.Struct, frozen=True, gc=False):
     reverses: str | None = None  # number/sequence of the allocation that this one takes back
 
 
+class BillingDocument(msgspec.Struct, frozen=True, gc=False):
+    """What an invoice says of the document that it was posted as: net, tax and gross, in its currency.
+
+    Some ERPs print credits without their sign: the document that names it has it. `taxes` is a JSON list of
+    [category, rate in percent, base, tax], all text.
+    """
+
+    number: str
+    entity: str
+    type: str  # the ERP's own type: F2, G2, S1
+    status: str  # posted, cancelled
+    cancels: str | None  # the number of the billing document that this one takes back
+    currency: str
+    total_excl: str
+    tax_total: str
+    total_incl: str
+    taxes: str = "[]"
+
+
 class DocumentTax(msgspec.Struct, frozen=True, gc=False):
-    """The tax of one document in one category at one rate; `rate` in percent."""
+    """The tax of one document in one category at one rate; `rate` in percent, 0 where it is no percentage.
+
+    The category is the ERP's own code (SAP: the tax code). Worked out from the billing document.
+    """
 
     number: str
     entity: str
@@ -227,7 +260,16 @@ class Swept(msgspec.Struct, frozen=True, gc=False):
 
 
 Record = (
-    LegalEntity | ControlAccount | Customer | Document | OpenItem | Receipt | Allocation | DocumentTax | Swept
+    LegalEntity
+    | ControlAccount
+    | Customer
+    | Document
+    | OpenItem
+    | Receipt
+    | Allocation
+    | BillingDocument
+    | DocumentTax
+    | Swept
 )
 
 

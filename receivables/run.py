@@ -16,7 +16,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from receivables import staging, tie_out
+from receivables import billing, staging, tie_out
 from receivables.applying import Applying
 from receivables.digests import Digests
 from receivables.errors import Conflict, Rejected
@@ -28,9 +28,8 @@ from receivables.staging import Adapted, Page, Slice, Staging, set_tenant
 from receivables.tie_out import Books, TieOut
 
 SQL = queries(__file__)
-HARMLESS = [
-    "customers"
-]  # streams whose rejects do not hold a run: the customer is published without the field
+# Streams whose rejects do not hold a run: customers are published without the field, documents without tax.
+HARMLESS = ["customers", "billing_documents"]
 
 Also = Callable[[psycopg.Connection[Any]], None]  # runs in the transaction that ends the run
 
@@ -143,7 +142,8 @@ class Run:
         """
         self._staging.add(slice_, page, adapted.records, digests, rejects)
         self._compared = None
-        if page.rows and len(rejects) >= len(page.rows) and not adapted.records:
+        nothing_read = page.rows and len(rejects) >= len(page.rows) and not adapted.records
+        if nothing_read and slice_.stream not in HARMLESS:
             first = rejects[0]
             raise Rejected(
                 f"{self.opened.connector}, {slice_.name}: no row of page {page.number} can be read"
@@ -155,6 +155,11 @@ class Run:
         """(entity, number) of the customers that staged items name and of whom no more than that is known."""
         self._staging.settle()
         return self._staging.unknown_customers()
+
+    def unknown_billing(self) -> list[tuple[str, str]]:
+        """(entity, number) of the billing documents that documents name and that were never read."""
+        self._staging.settle()
+        return billing.to_read(self._connection, self._scope, everything=self.mode != "delta")
 
     def accounts(self) -> list[tuple[str, str]]:
         """(entity, account) of every control account that items are on or that the ERP named."""
@@ -176,7 +181,9 @@ class Run:
         """
         tie_out.refuse_doubled(totals)
         self._staging.settle()
+        billing.complete_documents(self._connection, self._scope)
         notes = self._applying.apply()
+        billing.stage_taxes(self._connection, self._scope)
         found = broken(self._connection, self._scope)
         self.broken = [one.sentence for one in found if one.holds]
         self.notes = [*notes, *(one.sentence for one in found if not one.holds)]

@@ -32,16 +32,16 @@ line as not materialized (
      and c.entity = s.entity and c.fiscal_year = s.fiscal_year and c.instalment = s.instalment
      and c.account = s.account
     union all
-    select entity, account, customer, currency, company_currency, carries, -amount, -unapplied, -company_amount,
-           -company_unapplied, booked_on, cleared_on, 1
+    select entity, account, customer, currency, company_currency, carries, -amount - not_cash, -unapplied,
+           -company_amount - company_not_cash, -company_unapplied, booked_on, cleared_on, 1
     from receivables.receipt where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
     union all
-    select entity, account, customer, currency, company_currency, carries, -amount, -unapplied, -company_amount,
-           -company_unapplied, booked_on, cleared_on, 1
+    select entity, account, customer, currency, company_currency, carries, -amount - not_cash, -unapplied,
+           -company_amount - company_not_cash, -company_unapplied, booked_on, cleared_on, 1
     from receivables.staged_receipt where run_id = %(run_id)s
     union all
-    select c.entity, c.account, c.customer, c.currency, c.company_currency, c.carries, c.amount, c.unapplied,
-           c.company_amount, c.company_unapplied, c.booked_on, c.cleared_on, -1
+    select c.entity, c.account, c.customer, c.currency, c.company_currency, c.carries, c.amount + c.not_cash,
+           c.unapplied, c.company_amount + c.company_not_cash, c.company_unapplied, c.booked_on, c.cleared_on, -1
     from staged s
     join receivables.receipt c
       on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s and c.number = s.number
@@ -162,8 +162,9 @@ select entity, account, customer, currency, company_currency, carries, original 
        instalment, due_on, dunning_level, false as receipt
 from receivables.staged_open_item where run_id = %(run_id)s
 union all
-select entity, account, customer, currency, company_currency, carries, -amount, -unapplied, -company_amount,
-       -company_unapplied, booked_on, cleared_on, number, fiscal_year, line, null, null, true
+select entity, account, customer, currency, company_currency, carries, -amount - not_cash, -unapplied,
+       -company_amount - company_not_cash, -company_unapplied, booked_on, cleared_on, number, fiscal_year, line, null,
+       null, true
 from receivables.staged_receipt where run_id = %(run_id)s
 union all
 select c.entity, c.account, c.customer, c.currency, c.company_currency, c.carries, c.original, c.open,
@@ -180,9 +181,9 @@ where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
     where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
       and s.fiscal_year = c.fiscal_year and s.line = c.instalment and s.account = c.account)
 union all
-select c.entity, c.account, c.customer, c.currency, c.company_currency, c.carries, -c.amount, -c.unapplied,
-       -c.company_amount, -c.company_unapplied, c.booked_on, c.cleared_on, c.number, c.fiscal_year, c.line, null, null,
-       true
+select c.entity, c.account, c.customer, c.currency, c.company_currency, c.carries, -c.amount - c.not_cash,
+       -c.unapplied, -c.company_amount - c.company_not_cash, -c.company_unapplied, c.booked_on, c.cleared_on, c.number,
+       c.fiscal_year, c.line, null, null, true
 from receivables.receipt c
 where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
   and not exists (

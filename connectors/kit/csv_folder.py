@@ -92,6 +92,7 @@ class CsvFolder:
     """
 
     credential: str | None = None
+    billing: None = None
     capabilities = CAPABILITIES
 
     def __init__(

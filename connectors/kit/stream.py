@@ -158,6 +158,10 @@ class System(Protocol):
     adapters: Mapping[str, Callable[[Access], Adapter]]  # name -> factory; an adapter asks for nothing
 
     @property
+    def billing(self) -> Callable[[Access, Sequence[tuple[str, str]]], Slice] | None:
+        """Gives a slice that reads these billing documents (entity, number) by key; None: there are none."""
+
+    @property
     def credential(self) -> str | None:
         """What it signs in with: basic, or intacct (a sender's pair, a user's); None: asked for none."""
 

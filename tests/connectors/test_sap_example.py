@@ -8,7 +8,16 @@ from datetime import date
 import pytest
 
 from connectors.kit.stream import Access
-from receivables.records import ControlAccount, Customer, Document, LegalEntity, OpenItem, Receipt, Swept
+from receivables.records import (
+    BillingDocument,
+    ControlAccount,
+    Customer,
+    Document,
+    LegalEntity,
+    OpenItem,
+    Receipt,
+    Swept,
+)
 from tests.connectors.conftest import SYSTEM, Read, Start, access_to, read
 
 MARCH = date(2026, 3, 1)
@@ -72,6 +81,19 @@ def test_the_receipt(loaded: Read) -> None:
     )  # fmt: skip
 
 
+def test_billing_documents_by_number(example: Access) -> None:
+    assert SYSTEM.billing is not None
+    keys = [("1010", "90000123"), ("1010", "90000150"), ("1010", "9")]
+    found = read(example, [SYSTEM.billing(example, keys)])
+    assert [
+        (b.number, b.entity, b.status, b.cancels, b.currency, b.total_excl, b.tax_total, b.total_incl, b.taxes)
+        for b in found.of(BillingDocument)
+    ] == [
+        ("90000123", "1010", "posted", None, "EUR", "1000.00", "200.00", "1200.00", '[["A1","20","1000.00","200.00"]]'),
+        ("90000150", "1010", "posted", None, "EUR", "100.00", "20.00", "120.00", '[["A1","20","100.00","20.00"]]'),
+    ]  # fmt: skip
+
+
 def test_customer_and_company_code(loaded: Read) -> None:
     (customer,) = loaded.of(Customer)
     assert (customer.number, customer.entity, customer.name, customer.country) == (
@@ -117,8 +139,9 @@ def test_documents_and_customers_by_key(example: Access) -> None:
 def test_every_step_of_the_test_succeeds(example: Access) -> None:
     checks = list(SYSTEM.test(example))
     assert [check.name for check in checks] == [
-        "Name", "Sign in", "customers", "accounting_items 1010", "Control totals",
+        "Name", "Sign in", "customers", "accounting_items 1010", "billing documents", "Control totals",
     ]  # fmt: skip
     assert all(check.ok for check in checks), checks
     assert checks[3].sentence == "4 open items."
-    assert "trial balance and G/L line items by customer" in checks[4].sentence
+    assert checks[4].sentence == "2 billing documents are shown to the user."
+    assert "trial balance and G/L line items by customer" in checks[5].sentence

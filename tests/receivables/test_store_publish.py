@@ -25,7 +25,7 @@ def test_first_load_is_published_with_totals_and_counts(office: Any, make: Any) 
     assert status.publication.grade == "ledger"
     assert status.publication.counts == {
         "legal_entity": 1, "control_account": 1, "customer": 1, "open_item": 2, "document": 1,
-        "receipt": 0, "allocation": 0, "document_tax": 0,
+        "receipt": 0, "allocation": 0, "billing_document": 0, "document_tax": 0,
     }  # fmt: skip
     assert status.open_amounts == [(Decimal("1200.00"), "EUR")]
     assert status.run.state == "published"

@@ -45,13 +45,13 @@ def test_the_customer(published: Installation) -> None:
 
 def test_the_documents(published: Installation) -> None:
     rows = published.of(KEY, "document")
-    names = ("number", "kind", "status", "reversal_of", "total_incl")
+    names = ("number", "kind", "status", "reversal_of", "total_excl", "tax_total", "total_incl", "prepaid")
     assert chosen(rows, *names) == {
-        ("1800000012", "invoice", "posted", None, Decimal("1200.00")),
-        ("1800000019", "credit_note", "posted", None, Decimal("-120.00")),
-        ("1800000025", "invoice", "reversed", None, Decimal("360.00")),
-        ("1800000026", "invoice", "posted", "1800000025/2026", Decimal("-360.00")),
-    }
+        ("1800000012", "invoice", "posted", None, Decimal("1000.00"), Decimal("200.00"), Decimal("1200.00"), 0),
+        ("1800000019", "credit_note", "posted", None, Decimal("-100.00"), Decimal("-20.00"), Decimal("-120.00"), 0),
+        ("1800000025", "invoice", "reversed", None, None, None, Decimal("360.00"), None),
+        ("1800000026", "invoice", "posted", "1800000025/2026", None, None, Decimal("-360.00"), None),
+    }  # fmt: skip
     assert chosen(rows, "number", "type", "posted_on", "billing_document") == {
         ("1800000012", "RV", date(2026, 1, 15), "90000123"),
         ("1800000019", "RV", date(2026, 2, 25), "90000150"),
@@ -61,6 +61,15 @@ def test_the_documents(published: Installation) -> None:
     assert {(row["entity"], row["fiscal_year"], row["customer"], row["currency"]) for row in rows} == {
         ("1010", "2026", "10100001", "EUR")
     }
+
+
+def test_the_taxes(published: Installation) -> None:
+    rows = published.of(KEY, "document_tax")
+    assert chosen(rows, "number", "type", "category", "rate", "base", "tax") == {
+        ("1800000012", "RV", "A1", 20, Decimal("1000.00"), Decimal("200.00")),
+        ("1800000019", "RV", "A1", 20, Decimal("-100.00"), Decimal("-20.00")),
+    }
+    assert published.last_run(KEY).notes == []
 
 
 def test_the_open_items(published: Installation) -> None:

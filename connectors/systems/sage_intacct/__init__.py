@@ -67,6 +67,7 @@ class SageIntacct:
     title: str = "Sage Intacct"
     version: str = "1"
     credential: str = "intacct"
+    billing: None = None
     capabilities: Capabilities = CAPABILITIES
     Settings: type[pydantic.BaseModel] = IntacctSettings
     adapters: Mapping[str, Callable[[Access], Adapter]] = MappingProxyType(

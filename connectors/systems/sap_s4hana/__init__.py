@@ -15,7 +15,16 @@ import pydantic
 
 from connectors.kit.addresses import origin_of
 from connectors.kit.stream import Access, Adapter, Capabilities, Check, Difference, Explained, Slice
-from connectors.systems.sap_s4hana import checks, customers, entities, explain, items, plan, totals
+from connectors.systems.sap_s4hana import (
+    billing,
+    checks,
+    customers,
+    entities,
+    explain,
+    items,
+    plan,
+    totals,
+)
 from connectors.systems.sap_s4hana.settings import Settings as SapSettings
 from receivables.records import ControlTotal
 
@@ -43,7 +52,7 @@ class SapS4Hana:
 
     name: str = "sap_s4hana"
     title: str = "SAP S/4HANA"
-    version: str = "2"
+    version: str = "3"
     credential: str = "basic"
     capabilities: Capabilities = CAPABILITIES
     Settings: type[pydantic.BaseModel] = SapSettings
@@ -52,6 +61,7 @@ class SapS4Hana:
             "legal_entities": lambda access: entities.CompanyCodes(access.settings),
             "customers": lambda _: customers.Customers(),
             "items": lambda access: items.Items(access.settings, _today(access)),
+            "billing_documents": lambda _: billing.BillingDocuments(),
             "short_items": lambda access: items.ShortItems(access.settings, _today(access)),
         }
     )
@@ -79,6 +89,10 @@ class SapS4Hana:
     def customers(self, access: Access, keys: Sequence[tuple[str, str]]) -> Slice:
         """See customers.by_number."""
         return customers.by_number(access, keys)
+
+    def billing(self, access: Access, keys: Sequence[tuple[str, str]]) -> Slice:
+        """See billing.by_number."""
+        return billing.by_number(access, keys)
 
     def explain(
         self, access: Access, differences: Sequence[Difference], ours: explain.Ours

@@ -13,7 +13,7 @@ from connectors.kit.failures import NotOffered
 from connectors.kit.odata_v2 import Query, all_of, text
 from connectors.kit.steps import checked, of_the_way
 from connectors.kit.stream import Access, Check
-from connectors.systems.sap_s4hana import totals
+from connectors.systems.sap_s4hana import billing, totals
 from connectors.systems.sap_s4hana.entities import require_shown
 from connectors.systems.sap_s4hana.plan import OPEN, STREAM
 from connectors.systems.sap_s4hana.services import (
@@ -43,6 +43,8 @@ def test(access: Access) -> Iterator[Check]:
             return
     for code in access.settings.company_codes:
         yield checked(f"{STREAM} {code}", partial(_items, access, code))
+    if access.settings.billing:
+        yield checked("billing documents", lambda: _billing(access))
     yield checked("Control totals", lambda: _totals(access))
 
 
@@ -76,6 +78,14 @@ def _items(access: Access, code: str) -> str:
             "something else by them; do not use this connector before its filter is settled."
         )
     return f"{counts[OPEN]} open items."
+
+
+def _billing(access: Access) -> str:
+    """Whether net and tax can be read; without them receivables are still whole."""
+    try:
+        return f"{billing.count(access)} billing documents are shown to the user."
+    except NotOffered:
+        return billing.NOT_OFFERED
 
 
 def _totals(access: Access) -> str:

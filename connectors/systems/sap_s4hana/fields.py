@@ -1,7 +1,8 @@
 """The properties that are read, as one struct an entity set: the attribute `gl_account` is `GLAccount`.
 
 A property with a default may be missing in a release; one without must be offered. Source: the OpenAPI
-files of API_OPLACCTGDOCITEMCUBE_SRV and API_BUSINESS_PARTNER; the others' names from public code.
+files of API_OPLACCTGDOCITEMCUBE_SRV, API_BILLING_DOCUMENT_SRV and API_BUSINESS_PARTNER; the others' names from
+public code.
 """
 
 from __future__ import annotations
@@ -178,6 +179,38 @@ class Dunning(msgspec.Struct, rename=sap_name, kw_only=True, frozen=True):
     company_code: str
     dunning_area: str | None = None
     dunning_block: str | None = None
+
+
+class BillingDocument(msgspec.Struct, rename=sap_name, kw_only=True, frozen=True):
+    """A_BillingDocument: the header of what SD has invoiced."""
+
+    billing_document: str
+    company_code: str
+    billing_document_type: str
+    transaction_currency: str
+    total_net_amount: str
+    tax_amount: str
+    total_gross_amount: str
+    billing_document_is_cancelled: bool | None = None
+    cancelled_billing_document: str | None = None
+
+
+class TaxCondition(msgspec.Struct, rename=sap_name, kw_only=True, frozen=True):
+    """A_BillingDocumentItemPrcgElmnt, as a tax of one item."""
+
+    billing_document: str
+    billing_document_item: str
+    pricing_procedure_step: str
+    pricing_procedure_counter: str
+    condition_class: str
+    condition_type: str
+    condition_rate_value: str
+    condition_base_value: str
+    condition_amount: str
+    tax_code: str | None = None
+    condition_calculation_type: str | None = None
+    condition_is_for_statistics: bool | None = None
+    condition_inactive_reason: str | None = None
 
 
 class Balance(msgspec.Struct, rename=sap_name, kw_only=True, frozen=True):

@@ -16,7 +16,7 @@ from typing import Final
 
 from connectors.kit.odata_v2 import all_of, any_of, day, text
 from connectors.kit.stream import Access, Page, Slice
-from connectors.systems.sap_s4hana import customers, entities
+from connectors.systems.sap_s4hana import billing, customers, entities
 from connectors.systems.sap_s4hana.services import ITEM, SHORT_ITEM
 from receivables.errors import Rejected
 
@@ -48,6 +48,9 @@ def plan(access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> list[S
             for delta in DELTAS
         }
         slices += [_delta(code, delta, since[delta], today) for delta in DELTAS]
+        if access.settings.billing:
+            reached = bookmarks.get(billing.bookmark_name(code), today.isoformat())
+            slices.append(billing.changed(code, _since(access, reached), today))
         if sweep:
             slices.append(_sweep(code))
     return slices

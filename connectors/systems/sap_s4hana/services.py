@@ -18,6 +18,7 @@ from connectors.systems.sap_s4hana import fields
 from receivables.errors import Rejected, Unreadable
 
 ITEMS: Final = "API_OPLACCTGDOCITEMCUBE_SRV"
+BILLING: Final = "API_BILLING_DOCUMENT_SRV"
 PARTNERS: Final = "API_BUSINESS_PARTNER"
 COMPANY_CODES: Final = "API_COMPANYCODE_SRV"
 TRIAL_BALANCE: Final = "C_TRIALBALANCE_CDS"
@@ -85,6 +86,13 @@ ITEM: Final = Source(
     ("CompanyCode", "FiscalYear", "AccountingDocument", "AccountingDocumentItem"),
 )
 SHORT_ITEM: Final = Source(ITEMS, ITEM.entity_set, fields.ItemKey, ITEM.order)
+BILLING_DOCUMENT: Final = Source(BILLING, "A_BillingDocument", fields.BillingDocument, ("BillingDocument",))
+TAX_CONDITION: Final = Source(
+    BILLING,
+    "A_BillingDocumentItemPrcgElmnt",
+    fields.TaxCondition,
+    ("BillingDocument", "BillingDocumentItem", "PricingProcedureStep", "PricingProcedureCounter"),
+)
 COMPANY_CODE: Final = Source(COMPANY_CODES, "A_CompanyCode", fields.CompanyCode, ("CompanyCode",))
 CUSTOMER_COMPANY: Final = Source(
     PARTNERS, "A_CustomerCompany", fields.CustomerCompany, ("Customer", "CompanyCode")
