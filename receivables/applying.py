@@ -32,12 +32,16 @@ Key = tuple[str, ...]
 
 
 class Payable(NamedTuple):
-    """An item, or a payment that names one (`name`: the item's), and what is open or unapplied of it now."""
+    """An item, or what pays one (`name`: the item's): a receipt, or a credit that is an item itself.
+
+    The rest is what is open or not applied now, positive.
+    """
 
     line: Line
     staged: bool
     name: str
-    receipt: bool
+    pays: bool
+    credit: bool
     rest: Decimal
     company_rest: Decimal
 
@@ -107,11 +111,11 @@ class Applying:
         self._replace(cursor, RECEIPT, ("amount", "company_amount", "not_cash", "company_not_cash"), changes)
 
     def _of_payments(self, cursor: psycopg.Cursor[Any]) -> Iterator[Allocation]:
-        changes: defaultdict[bool, list[Change]] = defaultdict(list)
+        items, receipts = list[Change](), list[Change]()
         rows = (Payable(self._line(row), *row[PLACES:]) for row in self._rows("payments"))
         for _, found in groupby(rows, key=lambda row: (row.line.entity, row.name)):
             item, *named_by = found
-            if item.receipt:
+            if item.pays:
                 continue  # nobody has read the item: its payments stay unapplied, as they were read
             paid = payments(item.line, [payment.line for payment in named_by])
             yield from paid.allocations
@@ -119,9 +123,11 @@ class Applying:
             rests = [(paid.open, paid.company_open), *paid.unapplied]
             for row, rest in zip((item, *named_by), rests, strict=True):
                 if row.line.cleared_on is None and rest != (row.rest, row.company_rest):
-                    changes[row.receipt].append(Change(row.key, row.staged, rest))
-        self._replace(cursor, OPEN_ITEM, ("open", "company_open"), changes[False])
-        self._replace(cursor, RECEIPT, ("unapplied", "company_unapplied"), changes[True])
+                    of = items if row.credit or not row.pays else receipts
+                    signed = (-rest[0], -rest[1]) if row.credit else rest
+                    of.append(Change(row.key, row.staged, signed))
+        self._replace(cursor, OPEN_ITEM, ("open", "company_open"), items)
+        self._replace(cursor, RECEIPT, ("unapplied", "company_unapplied"), receipts)
 
     def _line(self, row: tuple[Any, ...]) -> Line:
         """The line of a row; one that is not staged is remembered."""
@@ -136,8 +142,9 @@ class Applying:
             if rest:
                 line, of = payment.line, item.line
                 why = "is cleared" if of.cleared_on else f"is of {of.amount:f} {of.currency}"
+                payer = "Credit note" if payment.credit else "Receipt"
                 self._notes.append(
-                    f"Receipt {line.document} of {line.entity} names {item.name}, which {why}: "
+                    f"{payer} {line.document} of {line.entity} names {item.name}, which {why}: "
                     f"{rest:f} {line.currency} stay unapplied."
                 )
 

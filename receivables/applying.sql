@@ -137,8 +137,8 @@ from residual r
 order by 1, 13;
 
 -- name: payments
--- Items, each before the open payments that name it, of those that this run touched: the item or a payment is
--- staged, or the item was paid in part before.
+-- Items, each before the open payments that name it and credits that pay it, of those that this run touched: one of
+-- them is staged, or the item was paid in part before.
 with named as materialized (
     select entity, split_part(related, '/', 1) as number, split_part(related, '/', 2) as fiscal_year,
            split_part(related, '/', 3) as instalment
@@ -149,18 +149,27 @@ with named as materialized (
     join receivables.receipt c
       on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s and c.number = s.number
      and c.entity = s.entity and c.fiscal_year = s.fiscal_year and c.line = s.line and c.account = s.account
-    where s.run_id = %(run_id)s and c.related is not null and c.related is distinct from s.related),
+    where s.run_id = %(run_id)s and c.related is not null and c.related is distinct from s.related
+    union
+    select entity, split_part(pays, '/', 1), split_part(pays, '/', 2), split_part(pays, '/', 3)
+    from receivables.staged_open_item where run_id = %(run_id)s and pays is not null
+    union
+    select c.entity, split_part(c.pays, '/', 1), split_part(c.pays, '/', 2), split_part(c.pays, '/', 3)
+    from receivables.staged_open_item s
+    join receivables.open_item c
+      on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s and c.number = s.number
+     and c.entity = s.entity and c.fiscal_year = s.fiscal_year and c.instalment = s.instalment
+     and c.account = s.account
+    where s.run_id = %(run_id)s and c.pays is not null and c.pays is distinct from s.pays),
 payment as materialized (
-    select s.related as name, s.entity, s.number, s.fiscal_year, s.line, s.account, s.currency,
-           -s.amount - s.not_cash as amount, s.company_currency, -s.company_amount - s.company_not_cash as company_amount,
-           s.booked_on, s.unapplied, s.company_unapplied,
-           true as staged
+    select s.related as name, s.entity, s.number, s.fiscal_year, s.line, s.account, s.currency, -s.amount as amount,
+           s.company_currency, -s.company_amount as company_amount, s.booked_on, s.unapplied, s.company_unapplied,
+           true as staged, false as credit
     from receivables.staged_receipt s
     where s.run_id = %(run_id)s and s.related is not null and s.cleared_on is null and s.carries = 'whole'
     union all
-    select c.related, c.entity, c.number, c.fiscal_year, c.line, c.account, c.currency,
-           -c.amount - c.not_cash, c.company_currency, -c.company_amount - c.company_not_cash, c.booked_on,
-           c.unapplied, c.company_unapplied, false
+    select c.related, c.entity, c.number, c.fiscal_year, c.line, c.account, c.currency, -c.amount,
+           c.company_currency, -c.company_amount, c.booked_on, c.unapplied, c.company_unapplied, false, false
     from receivables.receipt c
     where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
       and c.related is not null and c.cleared_on is null and c.carries = 'whole'
@@ -174,7 +183,25 @@ payment as materialized (
       and not exists (
         select from receivables.staged_open_item s
         where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
-          and s.fiscal_year = c.fiscal_year and s.instalment = c.line and s.account = c.account)),
+          and s.fiscal_year = c.fiscal_year and s.instalment = c.line and s.account = c.account)
+    union all
+    select s.pays, s.entity, s.number, s.fiscal_year, s.instalment, s.account, s.currency, s.original,
+           s.company_currency, s.company_original, s.posted_on, -s.open, -s.company_open, true, true
+    from receivables.staged_open_item s
+    where s.run_id = %(run_id)s and s.pays is not null and s.cleared_on is null and s.carries = 'whole'
+    union all
+    select c.pays, c.entity, c.number, c.fiscal_year, c.instalment, c.account, c.currency, c.original,
+           c.company_currency, c.company_original, c.posted_on, -c.open, -c.company_open, false, true
+    from receivables.open_item c
+    where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
+      and c.pays is not null and c.cleared_on is null and c.carries = 'whole'
+      and (c.entity, split_part(c.pays, '/', 1), split_part(c.pays, '/', 2), split_part(c.pays, '/', 3)) in (
+        select entity, number, fiscal_year, instalment from receivables.staged_open_item where run_id = %(run_id)s
+        union all select entity, number, fiscal_year, instalment from named)
+      and not exists (
+        select from receivables.staged_open_item s
+        where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
+          and s.fiscal_year = c.fiscal_year and s.instalment = c.instalment and s.account = c.account)),
 paid as materialized (
     select entity, split_part(name, '/', 1) as number, split_part(name, '/', 2) as fiscal_year,
            split_part(name, '/', 3) as instalment
@@ -187,7 +214,7 @@ item as (
     left join paid
       on paid.number = s.number and paid.entity = s.entity and paid.fiscal_year = s.fiscal_year
      and paid.instalment = s.instalment
-    where s.run_id = %(run_id)s and s.carries = 'whole'
+    where s.run_id = %(run_id)s and s.carries = 'whole' and s.pays is null
       and (paid.number is not null
            or s.cleared_on is null and (s.open <> s.original or s.company_open <> s.company_original))
     union all
@@ -197,7 +224,7 @@ item as (
     join receivables.open_item c
       on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s and c.number = paid.number
      and c.entity = paid.entity and c.fiscal_year = paid.fiscal_year and c.instalment = paid.instalment
-    where c.carries = 'whole'
+    where c.carries = 'whole' and c.pays is null
       and not exists (
         select from receivables.staged_open_item s
         where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
@@ -210,21 +237,22 @@ select i.entity, i.number, i.fiscal_year, i.instalment as line, i.account, i.cur
        i.company_currency, i.company_original as company_amount, i.posted_on::text, null as due_on,
        i.cleared_on::text, null as clearing_document, null as related, null::numeric as discount,
        null::numeric as company_discount, 'journal' as source, null as reverses, false as residual, i.staged,
-       i.number || '/' || i.fiscal_year || '/' || i.instalment as name, false as receipt, i.open as rest,
-       i.company_open as company_rest
+       i.number || '/' || i.fiscal_year || '/' || i.instalment as name, false as pays, false as credit,
+       i.open as rest, i.company_open as company_rest
 from item i
 union all
 select p.entity, p.number, p.fiscal_year, p.line, p.account, p.currency, p.amount, p.company_currency,
        p.company_amount, p.booked_on::text, null, null, null, p.name, null, null,
-       case coalesce(sa.kind, ca.kind) when 'advances' then 'advance' else 'receipt' end, null, false, p.staged,
-       p.name, true, p.unapplied, p.company_unapplied
+       case when p.credit then 'credit_note' when coalesce(sa.kind, ca.kind) = 'advances' then 'advance'
+            else 'receipt' end,
+       null, false, p.staged, p.name, true, p.credit, p.unapplied, p.company_unapplied
 from payment p
 left join receivables.staged_control_account sa
   on sa.run_id = %(run_id)s and sa.account = p.account and sa.entity = p.entity
 left join receivables.control_account ca
   on ca.tenant_id = %(tenant_id)s and ca.connector_id = %(connector_id)s
  and ca.account = p.account and ca.entity = p.entity
-order by entity, name, receipt, account;
+order by entity, name, pays, account;
 
 -- name: staged_rows
 -- Staged rows of these keys, each column as text.

@@ -256,8 +256,8 @@ with unknown as (
         select number, entity from receivables.billing_document
         where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s))
 select false,
-       count(*) || ' documents name a billing document that is not shown to the user, so their net and tax are unknown; '
-       || 'the first: ' || min(billing_document || ' of ' || entity) || '.'
+       'Billing document ' || min(billing_document || ' of ' || entity) || ' is not shown to the user, so net and tax of'
+       || ' its document are unknown (one of ' || count(*) || ' such documents).'
 from unknown
 where exists (select from receivables.staged_billing_document where run_id = %(run_id)s)
    or exists (select from receivables.billing_document

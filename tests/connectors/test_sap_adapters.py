@@ -144,6 +144,29 @@ def test_a_debit_of_a_payment_is_the_residual_of_a_journal_document() -> None:
     assert (document.type, document.kind, document.related) == ("DZ", "journal", "12/2026/1")
 
 
+MEMO: dict[str, Any] = {
+    **CREDIT, "InvoiceReference": "12", "InvoiceReferenceFiscalYear": "2026", "InvoiceItemReference": "1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "settings", "pays"),
+    [
+        ({}, {}, None),
+        ({}, {"credit_reference_allocates": True}, "12/2026/1"),
+        ({"AccountingDocumentType": "DG"}, {"credit_reference_allocates": True}, "12/2026/1"),
+        ({"IsReversal": True}, {"credit_reference_allocates": True}, None),
+        ({"AccountingDocumentType": "AB"}, {"credit_reference_allocates": True}, None),
+        ({"InvoiceReference": "V"}, {"credit_reference_allocates": True}, None),
+    ],
+)
+def test_a_credit_memo_pays_what_it_names_only_where_settings_say_so(
+    values: dict[str, Any], settings: dict[str, Any], pays: str | None
+) -> None:
+    item = one(OpenItem, row(**MEMO | values), **settings)
+    assert (item.pays, item.open) == (pays, "-110.00")
+
+
 def test_the_discount_of_a_clearing_has_no_sign() -> None:
     cleared = {
         "ClearingAccountingDocument": "9",
@@ -344,6 +367,8 @@ def test_meaning_changes_with_what_changes_the_rows_and_with_nothing_else() -> N
         {"history_months": 1},
         {"document_kinds": "RV=journal"},
         {"zone": "Asia/Tokyo"},
+        {"credit_reference_allocates": True},
+        {"billing": False},
     ]
     for changed in changes:
         assert made(**changed).meaning() != plain

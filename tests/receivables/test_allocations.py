@@ -327,3 +327,163 @@ def test_rows_that_no_run_changed_are_told_and_the_hash_is_theirs_again(office: 
     assert office.store.status(1, 1).run.notes == [
         "Rows were changed since publication 1 by something that is no run."
     ]
+
+
+# -- credits that pay what they name -------------------------------------------------------------------------
+
+
+def credit(make: Any, amount: str = "-120.00", **fields: Any) -> tuple[Any, Any]:
+    """A credit note that pays 12/2026/1, where the connector is told so."""
+    return (
+        make.item("19", original=amount, posted_on="2026-02-25", **{"pays": "12/2026/1"} | fields),
+        make.document("19", kind="credit_note"),
+    )
+
+
+def test_a_credit_that_pays_lowers_its_item_and_itself(office: Any, make: Any) -> None:
+    office.load(make.item("12"), make.document("12"), *credit(make))
+    assert rows(office, ITEMS) == [("12", "480.00", "480.00"), ("19", "0.00", "0.00")]
+    assert rows(office, ALLOCATIONS) == [("credit_note", "19", "12", "120.00", "2026-02-25")]
+    publication = office.store.status(1, 1).publication
+    assert publication.totals[0]["open"] == "480.00"
+
+
+def test_a_credit_and_a_payment_of_different_runs_pay_one_item(office: Any, make: Any) -> None:
+    office.load(make.item("12"), make.document("12"))
+    office.load(*credit(make))
+    office.load(receipt("31", related="12/2026/1"))
+    assert rows(office, ITEMS) == [("12", "230.00", "230.00"), ("19", "0.00", "0.00")]
+    assert rows(office, RECEIPTS) == [("31", "0.00", "0.00")]
+    office.load(
+        make.item("12"),
+        make.document("12"),
+        *credit(make),
+        receipt("31", related="12/2026/1"),
+        connector_id=2,
+    )
+    one, other = (office.store.status(1, connector).publication for connector in (1, 2))
+    assert one.content_hash == other.content_hash
+
+
+def test_a_credit_of_more_than_its_item_keeps_the_rest_and_says_so(office: Any, make: Any) -> None:
+    with office.run() as run:
+        make.stage(run, make.item("12", original="100.00"), make.document("12"), *credit(make))
+        for _ in range(2):
+            run.tie_out(office.totals(run), {})
+            assert run.notes == [
+                "Credit note 19/2026 of 1010 names 12/2026/1, which is of 100.00 EUR: 20.00 EUR stay unapplied."
+            ]
+        run.publish()
+    assert rows(office, ITEMS) == [("12", "0.00", "0.00"), ("19", "-20.00", "-20.00")]
+
+
+def test_a_credit_that_does_not_pay_any_more_frees_its_item(office: Any, make: Any) -> None:
+    office.load(make.item("12"), make.document("12"), *credit(make))
+    office.load(*credit(make, pays=None))
+    assert rows(office, ITEMS) == [("12", "600.00", "600.00"), ("19", "-120.00", "-120.00")]
+    assert rows(office, ALLOCATIONS) == []
+
+
+def test_a_credit_that_paid_and_is_cleared_later_is_allocated_once(office: Any, make: Any) -> None:
+    office.load(make.item("12"), make.document("12"), *credit(make))
+    office.load(
+        make.item("12", **cleared()),
+        credit(make, **cleared())[0],
+        receipt("40", "480.00", booked_on="2026-03-02", **cleared()),
+    )
+    assert rows(office, ALLOCATIONS) == [
+        ("credit_note", "19", "12", "120.00", "2026-03-02"), ("receipt", "40", "12", "480.00", "2026-03-02"),
+    ]  # fmt: skip
+    assert rows(office, ITEMS) == [("12", "0.00", "0.00"), ("19", "0.00", "0.00")]
+
+
+# -- receipts are money --------------------------------------------------------------------------------------
+
+MONEY = """
+select number, amount, not_cash, company_amount, company_not_cash, unapplied from receivables.receipt
+order by number, line"""
+
+
+def test_a_discount_in_the_line_of_a_payment_is_no_money(office: Any, make: Any) -> None:
+    office.load(
+        make.item("12", **cleared(), discount="12.00", company_discount="12.00"),
+        receipt("40", "600.00", **cleared()),
+    )
+    assert rows(office, MONEY) == [("40", "588.00", "12.00", "588.00", "12.00", "0")]
+    assert rows(office, "select amount, discount from receivables.allocation") == [("600.00", "12.00")]
+
+
+def test_a_discount_that_the_clearing_posted_is_not_taken_off_the_payment(office: Any, make: Any) -> None:
+    office.load(
+        make.item("12", **cleared(), discount="12.00", company_discount="12.00"),
+        receipt("40", "588.00", **cleared()),
+    )
+    assert rows(office, MONEY) == [("40", "588.00", "0", "588.00", "0", "0")]
+
+
+def test_the_rest_of_a_short_payment_is_no_money(office: Any, make: Any) -> None:
+    office.load(
+        make.item("12", **cleared()),
+        receipt("40", "600.00", **cleared()),
+        make.item("40", instalment="3", original="60.00", related="12/2026/1"),
+    )
+    assert rows(office, MONEY) == [("40", "540.00", "60.00", "540.00", "60.00", "0")]
+
+
+def test_money_and_discount_in_two_currencies(office: Any, make: Any) -> None:
+    """110 USD at 1.00 are 100.00 EUR; the payment of 107.80 USD came in at a better rate: 3.00 EUR gained."""
+    dollars = {"currency": "USD", "original": "110.00", "company_original": "100.00"}
+    office.load(
+        make.item("12", **dollars, **cleared(), company_open="0", discount="2.20", company_discount="2.00"),
+        receipt("40", "110.00", currency="USD", company_amount="103.00", company_unapplied="0", **cleared()),
+    )
+    assert rows(office, MONEY) == [("40", "107.80", "2.20", "101.00", "2.00", "0")]
+    assert rows(
+        office, "select company_amount, company_discount, company_difference from receivables.allocation"
+    ) == [("100.00", "2.00", "3.00")]
+
+
+def test_what_is_no_money_still_counts_in_the_account(office: Any, make: Any) -> None:
+    """Compared before the day of the clearing, the whole line of the payment is in the ledger."""
+    late = cleared(day="2026-12-15")
+    lines = (
+        make.item("12", **late, discount="12.00", company_discount="12.00"),
+        receipt("40", "600.00", booked_on="2026-11-20", **late),
+    )
+    for _ in range(2):
+        with office.run() as run:
+            make.stage(run, *lines)
+            total = make.total("1010", "12100000", "0.00", as_of="2026-11-30")
+            assert [line.status for line in run.tie_out([total], {})] == ["equal"]
+            run.publish()
+        lines = lines[:1]
+
+
+def test_a_clearing_that_was_reset_is_money_again(office: Any, make: Any) -> None:
+    granted = {"discount": "12.00", "company_discount": "12.00"}
+    office.load(make.item("12"), receipt("40", "600.00"))
+    before = office.store.status(1, 1).publication.content_hash
+    office.load(make.item("12", **cleared(), **granted), receipt("40", "600.00", **cleared()))
+    office.load(make.item("12"), receipt("40", "600.00"))
+    assert rows(office, MONEY) == [("40", "600.00", "0", "600.00", "0", "600.00")]
+    assert office.store.status(1, 1).publication.content_hash == before
+
+
+def test_a_discount_that_is_read_later_takes_the_published_receipt_along(office: Any, make: Any) -> None:
+    office.load(make.item("12", **cleared()), receipt("40", "600.00", **cleared()))
+    office.load(make.item("12", **cleared(), discount="12.00", company_discount="12.00"))
+    assert rows(office, MONEY) == [("40", "588.00", "12.00", "588.00", "12.00", "0")]
+
+
+def test_a_receipt_that_is_not_what_was_put_on_items_holds(office: Any, make: Any) -> None:
+    _, _, first, _ = rest_facts(make)
+    with office.run() as run:
+        make.stage(
+            run,
+            receipt(first.source_number, line=first.source_line, fiscal_year=first.source_fiscal_year),
+            first,
+        )
+        run.tie_out(office.totals(run), {})
+        assert [sentence for sentence in run.broken if sentence.startswith("Receipt ")] != []
+        with pytest.raises(Conflict):
+            run.publish()

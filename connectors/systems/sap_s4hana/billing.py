@@ -2,8 +2,8 @@
 
 Read are those that items name and nobody knows yet, by number, and those that were created or changed since
 the bookmark's day minus one. A raw row is the join of a header with its tax conditions as JSON: under each
-set's name the properties that are read, as received. Where the service is not offered nothing is read, and the
-run says so. Amounts may be printed without the sign of a credit: the ledger's document has it. Source:
+set's name the properties that are read, as received. Where the service is not offered nothing is read, and
+the run says so. Amounts may be printed without the sign of a credit: the ledger's document has it. Source:
 interface sheet, sections 2, 5 and 6; that taxes are the active conditions of class D is not verified.
 """
 
@@ -38,8 +38,8 @@ TAXES: Final = "ConditionClass eq 'D'"
 PERCENTAGE: Final = "A"  # calculation type of a condition
 RATE: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,18})?")
 NOT_OFFERED: Final = (
-    f"{BILLING_DOCUMENT.service} is not offered to the user, so documents have no net and no tax. Give the user "
-    "the service (communication scenario SAP_COM_0120 on Cloud), or set `billing` to false."
+    f"{BILLING_DOCUMENT.service} is not offered to the user, so documents have no net and no tax. Give the "
+    "user the service (communication scenario SAP_COM_0120 on Cloud), or set `billing` to false."
 )
 
 

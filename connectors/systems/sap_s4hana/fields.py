@@ -1,8 +1,8 @@
 """The properties that are read, as one struct an entity set: the attribute `gl_account` is `GLAccount`.
 
 A property with a default may be missing in a release; one without must be offered. Source: the OpenAPI
-files of API_OPLACCTGDOCITEMCUBE_SRV, API_BILLING_DOCUMENT_SRV and API_BUSINESS_PARTNER; the others' names from
-public code.
+files of API_OPLACCTGDOCITEMCUBE_SRV, API_BILLING_DOCUMENT_SRV and API_BUSINESS_PARTNER; the others' names
+from public code.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Final, TypeVar
 
+import msgspec
+
 from connectors.kit.exact_json import Rows
 from connectors.kit.odata_days import PrintedDays
 from connectors.kit.stream import Adapted, Row
@@ -104,6 +106,7 @@ class Items(_Adapter):
     def __init__(self, settings: Settings, today: date) -> None:
         super().__init__(settings, today)
         self._reader = Rows(Item)
+        self._credits_pay = settings.credit_reference_allocates
         self._accounts: set[tuple[str, str]] = set()
         self._document: tuple[str, str, str] | None = None
 
@@ -125,6 +128,13 @@ class Items(_Adapter):
             if document != self._document:
                 records.append(self._header(item, made, self._document_kind(item, made, kind)))
                 self._document = document
+            if (
+                self._credits_pay
+                and made.related
+                and _is_credit(item)
+                and self._document_kind(item, made, kind) == "credit_note"
+            ):
+                made = msgspec.structs.replace(made, pays=made.related)
         records.append(made)
 
     def _open_item(self, item: Item) -> OpenItem:

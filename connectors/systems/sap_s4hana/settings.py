@@ -95,10 +95,15 @@ class Settings(pydantic.BaseModel):
         description="What special G/L indicators are: advances, notes, doubtful, special, or noted (not in "
         "the ledger, left out). Indicators not named are special.",
     )
+    credit_reference_allocates: bool = Field(
+        default=False,
+        description="A credit memo that names an invoice is put on it while both are open. Else it stays a debt "
+        "of its own, negative, until SAP clears it.",
+    )
     billing: bool = Field(
         default=True,
-        description="Read billing documents, which say net and tax of what SD has invoiced. Where their service "
-        "is not offered a run says so and goes on without.",
+        description="Read billing documents, which say net and tax of what SD has invoiced. Where their "
+        "service is not offered a run says so and goes on without.",
     )
     company_currencies: Annotated[dict[CompanyCode, Currency], BeforeValidator(paired)] = Field(
         default_factory=dict,
@@ -131,7 +136,7 @@ class Settings(pydantic.BaseModel):
         """The settings that change what rows mean: a change of one makes the next run read all again."""
         names = {
             "base_url", "sap_client", "company_codes", "zone", "history_months", "document_kinds",
-            "special_gl_kinds", "billing", "company_currencies", "language",
+            "special_gl_kinds", "credit_reference_allocates", "billing", "company_currencies", "language",
         }  # fmt: skip
         return self.model_dump(mode="json", include=names)
 
