@@ -97,8 +97,8 @@ class Settings(pydantic.BaseModel):
     )
     credit_reference_allocates: bool = Field(
         default=False,
-        description="A credit memo that names an invoice is put on it while both are open. Else it stays a debt "
-        "of its own, negative, until SAP clears it.",
+        description="A credit memo that names an invoice is put on it while both are open. Else it stays a "
+        "negative item of its own until SAP clears it.",
     )
     billing: bool = Field(
         default=True,
