@@ -94,12 +94,12 @@ def ageing(cursor: psycopg.Cursor[Any], view: View, by: By) -> Ageing:
     """What was owed at the end of the day; Misconfigured if nothing was published by then."""
     number, published_at = view.publication(cursor)
     with cursor.connection.cursor(row_factory=class_row(Cell)) as named:
-        cells = named.execute(_statement(by), view.scope).fetchall()
+        cells = named.execute(_statement(view, by), view.scope).fetchall()
         names = (
             {
                 (entity, customer): name
                 for entity, customer, name in cursor.execute(
-                    sql.SQL(SQL["names"]).format(customer=visible(CUSTOMER)), view.scope
+                    sql.SQL(SQL["names"]).format(customer=visible(CUSTOMER, view)), view.scope
                 )
             }
             if by == "customer"
@@ -110,7 +110,7 @@ def ageing(cursor: psycopg.Cursor[Any], view: View, by: By) -> Ageing:
     return Ageing(
         connector=view.connector,
         as_of=view.day,
-        zone=str(view.zone),
+        zone=view.zone_names,
         publication=number,
         published_at=published_at,
         by=by,
@@ -118,13 +118,13 @@ def ageing(cursor: psycopg.Cursor[Any], view: View, by: By) -> Ageing:
     )
 
 
-def _statement(by: By) -> sql.Composed:
+def _statement(view: View, by: By) -> sql.Composed:
     chosen = COLUMNS[by]
     nothing = sql.SQL("null::text")
     return sql.SQL(SQL["ageing"]).format(
         bucket=BUCKET,
-        open_item=visible(OPEN_ITEM),
-        receipt=visible(RECEIPT),
+        open_item=visible(OPEN_ITEM, view),
+        receipt=visible(RECEIPT, view),
         entity=sql.Identifier("entity") if "entity" in chosen else nothing,
         customer=sql.Identifier("customer") if "customer" in chosen else nothing,
     )

@@ -1,11 +1,11 @@
 -- name: visible
 -- The rows of a kind as they were visible just before a moment: what is current since then, or was until then.
 select {columns} from {current}
-where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and known_from < %(until)s
+where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and known_from < {until}
 union all
 select {columns} from {history}
-where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and known_from < %(until)s
-  and known_to >= %(until)s
+where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and known_from < {until}
+  and known_to >= {until}
 
 -- name: publication
 -- The publication that was the latest just before a moment.
@@ -17,3 +17,9 @@ where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and publishe
 -- When something was published for the first time.
 select min(published_at) from receivables.publication
 where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s;
+
+-- name: zones
+-- Legal entities whose days end in a zone of their own.
+select code, zone from receivables.legal_entity
+where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and zone is not null
+order by code;

@@ -148,7 +148,7 @@ def statement(cursor: psycopg.Cursor[Any], view: View, customer: str) -> Stateme
     return Statement(
         connector=view.connector,
         as_of=view.day,
-        zone=str(view.zone),
+        zone=view.zone_names,
         publication=number,
         published_at=published_at,
         customers=customers,
@@ -164,11 +164,11 @@ def _rows(
 ) -> list[Row]:
     statement_ = sql.SQL(SQL[query]).format(
         bucket=BUCKET,
-        customer=visible(CUSTOMER),
-        document=visible(DOCUMENT),
-        open_item=visible(OPEN_ITEM),
-        receipt=visible(RECEIPT),
-        allocation=visible(ALLOCATION),
+        customer=visible(CUSTOMER, view),
+        document=visible(DOCUMENT, view),
+        open_item=visible(OPEN_ITEM, view),
+        receipt=visible(RECEIPT, view),
+        allocation=visible(ALLOCATION, view),
     )
     with cursor.connection.cursor(row_factory=class_row(row)) as typed:
         return typed.execute(statement_, {**view.scope, **asked}).fetchall()

@@ -7,11 +7,12 @@ and takes one of the ERP's places, which all workers share. Refuses a connector 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -19,7 +20,7 @@ from psycopg.rows import dict_row
 
 from receivables import staging
 from receivables.ageing import Ageing, By, ageing
-from receivables.as_of import View
+from receivables.as_of import View, zones
 from receivables.errors import Conflict, RateLimited
 from receivables.publish import Publication
 from receivables.reading import RejectRow, Status, TieOutReport, reject_rows, status, tie_out_report
@@ -203,6 +204,11 @@ class Store:
         """What was owed at the end of the view's day; Misconfigured if nothing was published by then."""
         with self._reading(view.tenant_id) as cursor:
             return ageing(cursor, view, by)
+
+    def zones(self, tenant_id: int, connector_id: int) -> Mapping[str, ZoneInfo]:
+        """The zones of the connector's legal entities whose days do not end with the tenant's, by code."""
+        with self._reading(tenant_id) as cursor:
+            return zones(cursor, tenant_id, connector_id)
 
     def statement(self, view: View, customer: str) -> Statement | None:
         """The customer's statement at the end of the view's day; None if the connector did not know it."""

@@ -22,6 +22,16 @@ def _listed(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _paired(value: object) -> object:
+    """The pairs of a text like `RV=invoice,DZ=receipt`."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    if any(not middle for _, middle, _ in pairs):
+        raise ValueError("write pairs with = and commas between them, e.g. RV=invoice,DZ=receipt")
+    return {name.strip(): kind.strip() for name, _, kind in pairs}
+
+
 def _once(value: list[str]) -> list[str]:
     twice = sorted({code for code in value if value.count(code) > 1})
     if twice:
@@ -57,11 +67,20 @@ def iso_4217(value: str) -> str:
 
 
 Listed = BeforeValidator(_listed)  # beside a list: it may be given as text with commas
+Paired = BeforeValidator(_paired)  # beside a table: it may be given as text with = and commas
 Once = AfterValidator(_once)  # beside a list: nothing is named twice
 Address = Annotated[str, AfterValidator(_address)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Currency = Annotated[str, AfterValidator(iso_4217)]
 
+Zones = Annotated[
+    dict[str, Zone],
+    Paired,
+    Field(
+        description="IANA time zones of legal entities, where their days do not end with the tenant's: "
+        "1010=Europe/Berlin,1710=America/New_York."
+    ),
+]
 CaBundle = Annotated[str | None, Field(description="File with the certificates of the CA to trust.")]
 ClientCertificate = Annotated[str | None, Field(description="File with a client certificate and its key.")]
 Proxy = Annotated[Address | None, Field(description="Proxy to go through: http://proxy.example.com:3128.")]

@@ -18,7 +18,7 @@ from receivables.ageing import BUCKETS
 from receivables.as_of import View, visible
 from receivables.errors import Misconfigured
 from receivables.kinds import ALLOCATION, OPEN_ITEM, RECEIPT, Kind
-from receivables.records import Customer, Receipt
+from receivables.records import Customer, LegalEntity, Receipt
 
 TODAY = date(2026, 11, 24)
 PARIS = ZoneInfo("Europe/Paris")
@@ -149,7 +149,7 @@ def seen(office: Any, kind: Kind, at: View) -> set[tuple[Any, ...]]:
     """The rows of a kind as the view sees them."""
     with psycopg.connect(office.url("encours_app")) as connection:
         connection.execute("select set_config('app.tenant', '1', true)")
-        return set(connection.execute(visible(kind), at.scope).fetchall())
+        return set(connection.execute(visible(kind, at), at.scope).fetchall())
 
 
 def current(office: Any, kind: Kind, connector_id: int) -> set[tuple[Any, ...]]:
@@ -216,7 +216,27 @@ def test_a_day_ends_in_its_zone(office: Any, make: Any) -> None:
     office.load(make.item(cleared_on="2026-06-02"))
     for zone, day, owed in (("UTC", 1, 0), ("Europe/Paris", 1, 1), ("Europe/Paris", 2, 0)):
         assert len(office.store.ageing(view(date(2026, 6, day), zone=zone), "customer").rows) == owed
-    assert view(date(2026, 3, 29), zone="Europe/Paris").until == datetime(2026, 3, 30, tzinfo=PARIS)
+    assert view(date(2026, 3, 29)).until(PARIS) == datetime(2026, 3, 30, tzinfo=PARIS)
+
+
+def test_a_day_of_a_company_ends_in_its_own_zone(office: Any, make: Any) -> None:
+    """Published at 23:30 UTC: in Paris and Tokyo the next day has begun, in Los Angeles it is afternoon."""
+    office.clock.now = datetime(2026, 11, 24, 23, 29, tzinfo=UTC)
+    zones = {"1010": None, "1710": "America/Los_Angeles", "2910": "Asia/Tokyo"}
+    companies = [LegalEntity(code, code, None, "EUR", zone=zone) for code, zone in zones.items()]
+    office.load(*companies, *(make.item(entity=code) for code in zones))
+    own = office.store.zones(1, 1)
+    assert own == {"1710": ZoneInfo("America/Los_Angeles"), "2910": ZoneInfo("Asia/Tokyo")}
+
+    def seen(day: date) -> set[str | None]:
+        found = office.store.ageing(View(1, 1, "acme-s4", day, PARIS, own), "entity")
+        assert found.zone == "Europe/Paris; 1710 America/Los_Angeles; 2910 Asia/Tokyo"
+        return {row.entity for row in found.rows}
+
+    assert seen(TODAY) == {"1710"}
+    assert seen(TODAY + timedelta(days=1)) == set(zones)
+    with pytest.raises(Misconfigured, match="nothing was published"):
+        seen(TODAY - timedelta(days=1))
 
 
 def test_nothing_published_says_what_to_do(office: Any) -> None:

@@ -72,7 +72,7 @@ class SageIntacct:
     Settings: type[pydantic.BaseModel] = IntacctSettings
     adapters: Mapping[str, Callable[[Access], Adapter]] = MappingProxyType(
         {
-            "legal_entities": lambda _: entities.Entities(),
+            "legal_entities": lambda access: entities.Entities(access.settings),
             "customers": lambda _: customers.Customers(),
             "documents": _documents,
             "receipts": _receipts,

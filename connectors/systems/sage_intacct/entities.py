@@ -18,7 +18,7 @@ from connectors.kit.stream import Access, Adapted, Page, Row, Slice
 from connectors.kit.xml_request import Query, element
 from connectors.systems.sage_intacct.asking import cells, entity_of, in_entities, pages, sums
 from connectors.systems.sage_intacct.fields import ADJUSTMENT, ADVANCE, ENTITY, INVOICE, PAYMENT
-from connectors.systems.sage_intacct.settings import TOP
+from connectors.systems.sage_intacct.settings import TOP, Settings
 from receivables.errors import Misconfigured, Unreadable
 from receivables.money import currency
 from receivables.records import LegalEntity
@@ -115,6 +115,9 @@ def _described(code: str, name: str) -> bytes:
 class Entities:
     """Adapts entities."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._zones = settings.zones
+
     def __call__(self, rows: Sequence[Row]) -> Adapted:
         """One LegalEntity a row."""
         adapted = Adapted()
@@ -128,6 +131,7 @@ class Entities:
                     country=None,
                     currency=currency(base.get("CURRENCY", ""), "CURRENCY"),
                     vat_id=text_or_none(entity.get("TAXID"), "TAXID"),
+                    zone=self._zones.get(code),
                 )
             except Unreadable as error:
                 adapted.unreadable.append((bytes(raw), error))

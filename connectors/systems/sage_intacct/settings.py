@@ -21,6 +21,7 @@ from connectors.kit.settings import (
     Once,
     Proxy,
     Zone,
+    Zones,
     iso_4217,
 )
 
@@ -51,6 +52,7 @@ class Settings(pydantic.BaseModel):
         description="Entities to read, with commas; TOP is the top level. Empty: all of them.",
     )
     zone: Zone = Field("UTC", description="IANA time zone of the moments that Intacct prints.")
+    zones: Zones = Field(default_factory=dict)
     base_currency: Annotated[str, AfterValidator(_currency_or_none)] = Field(
         "", description="Only where documents name no currency (single-currency companies): USD."
     )
@@ -84,7 +86,7 @@ class Settings(pydantic.BaseModel):
 
     def meaning(self) -> Mapping[str, Any]:
         """The settings that change what rows mean: a change of one makes the next run read all again."""
-        names = {"base_url", "company_id", "entities", "zone", "base_currency", "advance_account"}
+        names = {"base_url", "company_id", "entities", "zone", "zones", "base_currency", "advance_account"}
         return self.model_dump(mode="json", include=names)
 
     def extra_accounts(self, entities: list[str]) -> set[tuple[str, str]]:

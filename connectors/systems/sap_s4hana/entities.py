@@ -79,6 +79,7 @@ class CompanyCodes:
 
     def __init__(self, settings: Settings) -> None:
         self._extra = sorted(settings.extra_accounts())
+        self._zones = settings.zones
         self._reader = Rows(fields.CompanyCode)
 
     def __call__(self, rows: Sequence[Row]) -> Adapted:
@@ -94,6 +95,7 @@ class CompanyCodes:
                     country=text_or_none(row.country, "Country"),
                     currency=currency(row.currency, "Currency"),
                     vat_id=text_or_none(row.vat_registration, "VATRegistration"),
+                    zone=self._zones.get(code),
                 )
             except Unreadable as error:
                 adapted.unreadable.append((bytes(raw), error))

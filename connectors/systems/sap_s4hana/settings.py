@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 import pydantic
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from connectors.kit.settings import (
     Address,
@@ -20,8 +20,10 @@ from connectors.kit.settings import (
     Currency,
     Listed,
     Once,
+    Paired,
     Proxy,
     Zone,
+    Zones,
 )
 
 DocumentKind = Literal["invoice", "credit_note", "debit_note", "advance", "journal", "receipt"]
@@ -37,16 +39,6 @@ DOCUMENT_KINDS: Final[Mapping[str, DocumentKind]] = {
     "SA": "journal",
 }
 SPECIAL_GL_KINDS: Final[Mapping[str, SpecialKind]] = {"A": "advances", "W": "notes", "F": "noted"}
-
-
-def paired(value: object) -> object:
-    """The pairs of a text like `RV=invoice,DZ=receipt`."""
-    if not isinstance(value, str):
-        return value
-    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
-    if any(not middle for _, middle, _ in pairs):
-        raise ValueError("write pairs with = and commas between them, e.g. RV=invoice,DZ=receipt")
-    return {name.strip(): kind.strip() for name, _, kind in pairs}
 
 
 def company_code(value: str) -> str:
@@ -74,6 +66,7 @@ class Settings(pydantic.BaseModel):
     zone: Zone = Field(
         "UTC", description="IANA time zone of the SAP server, in which it enters documents: Europe/Berlin."
     )
+    zones: Zones = Field(default_factory=dict)
     sap_client: str = Field(
         "", description="On premise: the client, e.g. 100. Empty on Cloud.", pattern=r"^(\d{3})?$"
     )
@@ -85,12 +78,12 @@ class Settings(pydantic.BaseModel):
         description="Further reconciliation accounts to compare, with commas: 1010/12100000 for one company "
         "code, 12100000 for all. Accounts of customers and of items are compared anyway.",
     )
-    document_kinds: Annotated[dict[str, DocumentKind], BeforeValidator(paired)] = Field(
+    document_kinds: Annotated[dict[str, DocumentKind], Paired] = Field(
         default_factory=lambda: dict(DOCUMENT_KINDS),
         description="What document types are: invoice (a credit of that type is a credit_note), credit_note, "
         "receipt (no document), journal, advance. Types not named are journal.",
     )
-    special_gl_kinds: Annotated[dict[str, SpecialKind], BeforeValidator(paired)] = Field(
+    special_gl_kinds: Annotated[dict[str, SpecialKind], Paired] = Field(
         default_factory=lambda: dict(SPECIAL_GL_KINDS),
         description="What special G/L indicators are: advances, notes, doubtful, special, or noted (not in "
         "the ledger, left out). Indicators not named are special.",
@@ -105,7 +98,7 @@ class Settings(pydantic.BaseModel):
         description="Read billing documents, which say net and tax of what SD has invoiced. Where their "
         "service is not offered a run says so and goes on without.",
     )
-    company_currencies: Annotated[dict[CompanyCode, Currency], BeforeValidator(paired)] = Field(
+    company_currencies: Annotated[dict[CompanyCode, Currency], Paired] = Field(
         default_factory=dict,
         description="Only where API_COMPANYCODE_SRV is not offered: the company codes' currencies, 1010=EUR.",
     )
@@ -135,7 +128,7 @@ class Settings(pydantic.BaseModel):
     def meaning(self) -> Mapping[str, Any]:
         """The settings that change what rows mean: a change of one makes the next run read all again."""
         names = {
-            "base_url", "sap_client", "company_codes", "zone", "history_months", "document_kinds",
+            "base_url", "sap_client", "company_codes", "zone", "zones", "history_months", "document_kinds",
             "special_gl_kinds", "credit_reference_allocates", "billing", "company_currencies", "language",
         }  # fmt: skip
         return self.model_dump(mode="json", include=names)
