@@ -45,7 +45,7 @@ from identity.ports import Sign
 from identity.secret import Secret
 from identity.signing import OriginAuth
 from receivables.errors import HubError, Misconfigured, Transient
-from receivables.store import Ageing, By, RejectRow, Statement, Store, utc_now
+from receivables.store import Ageing, By, ClosingRow, RejectRow, Statement, Store, SuspectRow, utc_now
 
 DAY = 24 * 60
 PATIENCE = 3  # seconds for a connection to our own database
@@ -189,6 +189,17 @@ class Hub:
                 if found.reject_id == reject_id:
                     return found
         raise Misconfigured(f"There is no open reject {reject_id}. The open ones: encours rejects list.")
+
+    def suspects(self, key: str | None = None) -> list[SuspectRow]:
+        """Open lines that the last sweep of one connector, or of each, did not show."""
+        return [s for c in self._chosen(key) for s in self.store.suspects(c.tenant_id, c.connector_id, c.key)]
+
+    def closings(self, key: str | None = None) -> list[ClosingRow]:
+        """What closed because one connector's ERP, or any, does not show it any more; newest first."""
+        found = [
+            r for c in self._chosen(key) for r in self.store.closings(c.tenant_id, c.connector_id, c.key)
+        ]
+        return sorted(found, key=lambda closing: closing.closed_at, reverse=True)
 
     def _chosen(self, key: str | None) -> list[Connector]:
         return [self.registry.connector(key)] if key else self.registry.connectors()

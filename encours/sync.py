@@ -159,8 +159,7 @@ class _Reading:
         self._report(Step("control totals", 0, 1, 0))
         before = self._run.totals_before(self._system.totals(self._access, self._run.accounts()))
         self._read(self._system.plan(self._access, self._run.bookmarks, sweep=self._run.sweep))
-        if self._run.sweep:
-            self._read_documents(self._run.to_read_again())
+        self._read_documents(self._run.to_read_again())
         self._read_customers(self._run.unknown_customers())
         self._read_billing(self._run.unknown_billing())
         self._report(Step("control totals", 1, 1, self.rows))
@@ -184,7 +183,7 @@ class _Reading:
                 self._report(Step(what, number, len(slices), self.rows))
 
     def _read_documents(self, keys: Sequence[tuple[str, str, str]]) -> None:
-        """Reads by key the documents that the sweep shows otherwise than we hold them."""
+        """Reads by key what the sweep shows otherwise than we hold it, and what seems to be gone."""
         if keys:
             self._read([self._system.documents(self._access, keys)])
 
@@ -238,7 +237,9 @@ class _Conclusion:
 
     def of(self, totals: Sequence[ControlTotal]) -> SyncResult:
         """Compares, then publishes or holds."""
-        lines = self.run.tie_out(totals, self.connector.tolerances())
+        lines = self.run.tie_out(
+            totals, self.connector.tolerances(), absent_is_deleted=self.system.absent_is_deleted
+        )
         self.run.notes += self.reading.warnings
         rejects = self.run.holding_rejects()
         differences = [line for line in lines if line.status == "different"]

@@ -16,6 +16,7 @@ from receivables.records import (
     BillingDocument,
     ControlAccount,
     Customer,
+    Deleted,
     Document,
     DocumentTax,
     LegalEntity,
@@ -80,6 +81,7 @@ RECEIPT = Kind("receipt", Receipt, ("number", "entity", "fiscal_year", "line", "
 ALLOCATION = Kind("allocation", Allocation, ("number", "entity", "sequence"), 8)
 DOCUMENT_TAX = Kind("document_tax", DocumentTax, (*DOCUMENT.key, "category", "rate"), 9)
 BILLING_DOCUMENT = Kind("billing_document", BillingDocument, ("number", "entity"), 10)
+DELETED = Kind("deleted", Deleted, ("number", "entity", "fiscal_year", "kind"), 11)
 
 # In the order of publishing: a document's totals follow from its items and its billing document.
 PUBLISHED = (
@@ -100,7 +102,7 @@ WITHDRAWN = (
     DOCUMENT,
     DOCUMENT_TAX,
 )  # kinds whose published rows a run may take away
-KIND_OF = {kind.record: kind for kind in (*PUBLISHED, SWEPT)}
+KIND_OF = {kind.record: kind for kind in (*PUBLISHED, SWEPT, DELETED)}
 
 
 def columns(names: tuple[str, ...], prefix: str = "") -> sql.Composed:

@@ -1,4 +1,4 @@
-"""What people may know of a connector's receivables: where it stands, its tie-outs, its rejects.
+"""What people may know of a connector's receivables: where it stands, tie-outs, rejects, what vanished.
 
 Reads published and logged rows only, never staging: staged rows have no tenant.
 """
@@ -79,6 +79,47 @@ class RejectRow:
     times: int
 
 
+@dataclass(frozen=True)
+class SuspectRow:
+    """An open line that sweeps do not show any more: an item, or a receipt (its amount negative).
+
+    `run` is the first whose sweep did not show it. It stays open until two proofs close it.
+    """
+
+    connector: str
+    entity: str
+    document: str  # as the ERP prints it
+    number: str
+    fiscal_year: str
+    line: str
+    account: str
+    customer: str
+    amount: Decimal
+    currency: str
+    run: int
+    since: datetime
+
+
+@dataclass(frozen=True)
+class ClosingRow:
+    """A line that closed because the ERP does not show it any more; `amount` is what was open of it."""
+
+    connector: str
+    entity: str
+    document: str
+    number: str
+    fiscal_year: str
+    line: str
+    account: str
+    customer: str
+    amount: Decimal
+    currency: str
+    run: int
+    closed_at: datetime
+    first_proof: str
+    second_proof: str
+
+
 def status(cursor: psycopg.Cursor[Any], tenant_id: int, connector_id: int) -> Status:
     """Where the connector stands; differences are those of its last run."""
     scope = {"tenant_id": tenant_id, "connector_id": connector_id}
@@ -114,6 +155,22 @@ def reject_rows(
     """The open rejects of a connector, newest first."""
     scope = {"tenant_id": tenant_id, "connector_id": connector_id, "connector": connector}
     return _rows(cursor, RejectRow, "rejects", scope)
+
+
+def suspect_rows(
+    cursor: psycopg.Cursor[Any], tenant_id: int, connector_id: int, connector: str
+) -> list[SuspectRow]:
+    """The open lines of a connector that the last sweep did not show."""
+    scope = {"tenant_id": tenant_id, "connector_id": connector_id, "connector": connector}
+    return _rows(cursor, SuspectRow, "suspects", scope)
+
+
+def closing_rows(
+    cursor: psycopg.Cursor[Any], tenant_id: int, connector_id: int, connector: str
+) -> list[ClosingRow]:
+    """The last thousand lines of a connector that closed with two proofs, newest first."""
+    scope = {"tenant_id": tenant_id, "connector_id": connector_id, "connector": connector}
+    return _rows(cursor, ClosingRow, "closings", scope)
 
 
 def _rows(cursor: psycopg.Cursor[Any], row: type[Row], query: str, scope: dict[str, Any]) -> list[Row]:

@@ -58,3 +58,22 @@ select reject_id, %(connector)s as connector, stream, key, code, field, message,
 from receivables.reject
 where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and state = 'open'
 order by last_seen desc, reject_id desc;
+
+-- name: suspects
+-- Open lines that the last sweep did not show.
+select %(connector)s as connector, s.entity, s.printed as document, s.number, s.fiscal_year, s.line, s.account,
+       s.customer, s.amount, s.currency, r.number as run, s.since
+from receivables.suspect s
+join receivables.run r on r.run_id = s.run_id
+where s.tenant_id = %(tenant_id)s and s.connector_id = %(connector_id)s
+order by s.entity, s.customer, s.number, s.line, s.account;
+
+-- name: closings
+-- What closed with two proofs, newest first.
+select %(connector)s as connector, c.entity, c.printed as document, c.number, c.fiscal_year, c.line, c.account,
+       c.customer, c.amount, c.currency, r.number as run, c.closed_at, c.first_proof, c.second_proof
+from receivables.closing c
+join receivables.run r on r.run_id = c.run_id
+where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
+order by c.closed_at desc, c.entity, c.number, c.line, c.account
+limit 1000;

@@ -244,7 +244,10 @@ class ControlTotal(msgspec.Struct, frozen=True, gc=False):
 
 
 class Swept(msgspec.Struct, frozen=True, gc=False):
-    """What the nightly sweep shows of one open item: its key and what may change without a trace."""
+    """What the nightly sweep shows of one open item: its key and what may change without a trace.
+
+    A read by key gives it too, also of what is cleared: it says that the ERP still shows the line.
+    """
 
     number: str
     entity: str
@@ -259,6 +262,20 @@ class Swept(msgspec.Struct, frozen=True, gc=False):
     dunning_level: str | None = None
 
 
+class Deleted(msgspec.Struct, frozen=True, gc=False):
+    """What the ERP's own record says is gone: a document with its items, or a receipt.
+
+    `record` names that record in a sentence that begins with a capital letter. The entity and the fiscal year
+    are '' where it does not tell them: then the number alone names what is gone.
+    """
+
+    kind: str  # document, receipt
+    number: str
+    record: str
+    entity: str = ""
+    fiscal_year: str = ""
+
+
 Record = (
     LegalEntity
     | ControlAccount
@@ -270,6 +287,7 @@ Record = (
     | BillingDocument
     | DocumentTax
     | Swept
+    | Deleted
 )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -26,10 +27,12 @@ from receivables.queries import queries
 from receivables.records import ControlTotal, Reject
 from receivables.staging import Adapted, Page, Slice, Staging, set_tenant
 from receivables.tie_out import Books, TieOut
+from receivables.vanished import Vanished
 
 SQL = queries(__file__)
-# Streams whose rejects do not hold a run: customers are published without the field, documents without tax.
-HARMLESS = ["customers", "billing_documents"]
+# Streams whose rejects do not hold a run: a customer is published without the field, a document without its tax,
+# and a deletion that could not be read is found by the next sweep.
+HARMLESS = ["customers", "billing_documents", "deletions"]
 
 Also = Callable[[psycopg.Connection[Any]], None]  # runs in the transaction that ends the run
 
@@ -73,7 +76,6 @@ class Run:
         self, connection: psycopg.Connection[Any], opened: Opened, clock: Callable[[], datetime]
     ) -> None:
         self.opened = opened
-        self.suspects = 0
         self.broken: list[str] = []  # invariants that keep the run from being published
         self.notes: list[str] = []  # what people should know of a run that may be published all the same
         self._connection = connection
@@ -87,6 +89,7 @@ class Run:
         self._staging = Staging(connection, self._scope)
         self._applying = Applying(connection, self._scope, self._staging.analyze)
         self._books = Books(connection, self._scope)
+        self._vanished = Vanished(connection, self._scope, opened.number)
         self._compared: list[TieOut] | None = None
 
     @property
@@ -108,6 +111,11 @@ class Run:
     def bookmarks(self) -> Mapping[str, str]:
         """How far the published rows reach; empty when everything is to be read."""
         return self.opened.bookmarks
+
+    @property
+    def suspects(self) -> int:
+        """How many open lines the sweep did not show and nothing closed; see receivables.vanished."""
+        return self._vanished.open
 
     @property
     def done_slices(self) -> Container[str]:
@@ -166,30 +174,43 @@ class Run:
         return self._books.accounts()
 
     def to_read_again(self) -> list[tuple[str, str, str]]:
-        """(entity, fiscal year, number) of documents that the sweep shows otherwise; counts the suspects."""
+        """(entity, fiscal year, number) of what to read by key: not shown by the sweep, or otherwise."""
         self._staging.settle()
-        self.suspects = self._books.suspects()
-        return self._books.to_read_again()
+        otherwise = self._books.to_read_again() if self.sweep else []
+        return sorted({*otherwise, *self._vanished.suspect(swept=self.sweep)})
 
     # -- comparing ----------------------------------------------------------------------------------------
 
-    def tie_out(self, totals: Sequence[ControlTotal], tolerance: Mapping[str, Decimal]) -> list[TieOut]:
+    def tie_out(
+        self,
+        totals: Sequence[ControlTotal],
+        tolerance: Mapping[str, Decimal],
+        *,
+        absent_is_deleted: bool = False,
+    ) -> list[TieOut]:
         """Compares the ERP's totals of after the last row with ours; raises Rejected for doubled totals.
 
-        Before, what was paid is worked out where the ERP does not state it. Afterwards `broken` says which
-        invariants keep the run from being published, `notes` what else does not fit.
+        Before, what was paid is worked out where the ERP does not state it, and what vanished closes if there
+        are two proofs (see receivables.vanished, also for `absent_is_deleted`). Afterwards `broken` says
+        which invariants keep the run from being published, `notes` what else does not fit.
         """
         tie_out.refuse_doubled(totals)
         self._staging.settle()
         billing.complete_documents(self._connection, self._scope)
-        notes = self._applying.apply()
+        unapplied = self._applying.apply()
         billing.stage_taxes(self._connection, self._scope)
+        self._staging.keep_totals("after", totals)
+        compared, still_open = self._vanished.close(
+            totals,
+            partial(self._books.compare, self.opened.day, tolerance),
+            absent_is_deleted=absent_is_deleted,
+        )
+        self._vanished.withdraw()
         found = broken(self._connection, self._scope)
         self.broken = [one.sentence for one in found if one.holds]
-        self.notes = [*notes, *(one.sentence for one in found if not one.holds)]
-        self._staging.keep_totals("after", totals)
-        self._compared = self._books.compare(self.opened.day, tolerance)
-        return self._compared
+        self.notes = [*unapplied, *still_open, *(one.sentence for one in found if not one.holds)]
+        self._compared = compared
+        return compared
 
     def our_documents(
         self,
@@ -236,6 +257,7 @@ class Run:
                     tell=self.notes.append,
                 )
                 cursor.execute(SQL["close_rejects"], {**scope, "harmless": HARMLESS})
+                self._vanished.keep_closings(cursor, scope)
                 self._end(cursor, scope, "published")
             also(self._connection)
         staging.forget(self._connection, self.opened.run_id)
@@ -328,6 +350,8 @@ class Run:
         if cursor.rowcount != 1:
             raise Conflict(f"{self.opened.connector}, run {self.opened.number} is over already.")
         cursor.execute(SQL["keep_rejects"], scope)
+        if self._compared is not None:
+            self._vanished.remember(cursor, scope)
         for line in self._compared or ():
             row = {**scope, **vars(line), "difference": line.difference}
             cursor.execute(SQL["keep_tie_out"], row)

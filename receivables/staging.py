@@ -39,7 +39,9 @@ COPY: Mapping[str, sql.Composed] = {
     },
     **{name: sql.Composed([sql.SQL(SQL[f"copy_{name}s"])]) for name in ("raw_digest", "reject", "page")},
 }
-WITHDRAWALS = sql.Identifier("receivables", "staged_withdrawal")
+DERIVED = tuple(
+    sql.Identifier("receivables", name) for name in ("staged_withdrawal", "staged_suspect", "staged_closing")
+)
 MARKS = tuple(sql.Identifier("receivables", name) for name in ("staged_control_total", "page", "staged_run"))
 
 
@@ -277,5 +279,5 @@ def set_tenant(cursor: psycopg.Cursor[Any], tenant_id: int) -> None:
 
 def forget(connection: psycopg.Connection[Any], run_id: int) -> None:
     """Deletes all that a run has staged, its mark last, so that a kill in between leaves a rest to find."""
-    for table in (*TABLES, WITHDRAWALS, *MARKS):
+    for table in (*TABLES, *DERIVED, *MARKS):
         connection.execute(sql.SQL(SQL["forget_run"]).format(table=table), {"run_id": run_id})

@@ -23,7 +23,18 @@ from receivables.ageing import Ageing, By, ageing
 from receivables.as_of import View, zones
 from receivables.errors import Conflict, RateLimited
 from receivables.publish import Publication
-from receivables.reading import RejectRow, Status, TieOutReport, reject_rows, status, tie_out_report
+from receivables.reading import (
+    ClosingRow,
+    RejectRow,
+    Status,
+    SuspectRow,
+    TieOutReport,
+    closing_rows,
+    reject_rows,
+    status,
+    suspect_rows,
+    tie_out_report,
+)
 from receivables.run import SQL as RUN
 from receivables.run import Opened, Run
 from receivables.staging import set_tenant
@@ -33,12 +44,14 @@ from receivables.tie_out import TieOut
 __all__ = [
     "Ageing",
     "By",
+    "ClosingRow",
     "Publication",
     "RejectRow",
     "Run",
     "Statement",
     "Status",
     "Store",
+    "SuspectRow",
     "TieOut",
     "TieOutReport",
     "View",
@@ -199,6 +212,16 @@ class Store:
         """The connector's open rejects, newest first."""
         with self._reading(tenant_id) as cursor:
             return reject_rows(cursor, tenant_id, connector_id, connector)
+
+    def suspects(self, tenant_id: int, connector_id: int, connector: str) -> list[SuspectRow]:
+        """The connector's open lines that its last sweep did not show."""
+        with self._reading(tenant_id) as cursor:
+            return suspect_rows(cursor, tenant_id, connector_id, connector)
+
+    def closings(self, tenant_id: int, connector_id: int, connector: str) -> list[ClosingRow]:
+        """The connector's lines that closed with two proofs, newest first."""
+        with self._reading(tenant_id) as cursor:
+            return closing_rows(cursor, tenant_id, connector_id, connector)
 
     def ageing(self, view: View, by: By) -> Ageing:
         """What was owed at the end of the view's day; Misconfigured if nothing was published by then."""

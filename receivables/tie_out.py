@@ -107,11 +107,6 @@ class Books:
         """(entity, fiscal year, number) of documents that the sweep shows otherwise than we hold them."""
         return self._rows("read_again", {})
 
-    def suspects(self) -> int:
-        """How many open lines we hold that the sweep does not show."""
-        ((count,),) = self._rows("suspects", {})
-        return int(count)
-
     def _rows(self, query: str, asked: Mapping[str, Any]) -> list[Any]:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             set_tenant(cursor, self._scope["tenant_id"])

@@ -14,7 +14,10 @@ asked as (
 staged as not materialized (
     select number, entity, fiscal_year, instalment, account from receivables.staged_open_item where run_id = %(run_id)s
     union all
-    select number, entity, fiscal_year, line, account from receivables.staged_receipt where run_id = %(run_id)s),
+    select number, entity, fiscal_year, line, account from receivables.staged_receipt where run_id = %(run_id)s
+    union all
+    select number, entity, fiscal_year, line, account from receivables.staged_closing
+    where run_id = %(run_id)s and not cleared),
 line as not materialized (
     select entity, account, customer, currency, company_currency, carries, original as whole, open as rest,
            company_original as company_whole, company_open as company_rest, posted_on, cleared_on, 1 as items
@@ -155,8 +158,8 @@ put_back as materialized (
         order by l.account limit 1) as l)
 
 -- name: lines
--- The lines as they would be after publishing this run: current, overlaid with what is staged. Of a receipt,
--- which takes down what an item adds, the amounts are negative.
+-- The lines as they would be after publishing this run: current, overlaid with what is staged, without what closes.
+-- Of a receipt, which takes down what an item adds, the amounts are negative.
 select entity, account, customer, currency, company_currency, carries, original as whole, open as rest,
        company_original as company_whole, company_open as company_rest, posted_on, cleared_on, number, fiscal_year,
        instalment, due_on, dunning_level, false as receipt
@@ -180,6 +183,10 @@ where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
     select from receivables.staged_receipt s
     where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
       and s.fiscal_year = c.fiscal_year and s.line = c.instalment and s.account = c.account)
+  and not exists (
+    select from receivables.staged_closing s
+    where s.run_id = %(run_id)s and not s.cleared and not s.receipt and s.number = c.number and s.entity = c.entity
+      and s.fiscal_year = c.fiscal_year and s.line = c.instalment and s.account = c.account)
 union all
 select c.entity, c.account, c.customer, c.currency, c.company_currency, c.carries, -c.amount - c.not_cash,
        -c.unapplied, -c.company_amount - c.company_not_cash, -c.company_unapplied, c.booked_on, c.cleared_on, c.number,
@@ -193,7 +200,11 @@ where c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
   and not exists (
     select from receivables.staged_open_item s
     where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
-      and s.fiscal_year = c.fiscal_year and s.instalment = c.line and s.account = c.account);
+      and s.fiscal_year = c.fiscal_year and s.instalment = c.line and s.account = c.account)
+  and not exists (
+    select from receivables.staged_closing s
+    where s.run_id = %(run_id)s and not s.cleared and s.receipt and s.number = c.number and s.entity = c.entity
+      and s.fiscal_year = c.fiscal_year and s.line = c.line and s.account = c.account);
 
 -- name: accounts
 -- Every control account that items or receipts are on, open or cleared, or that the ERP named: adapters name
@@ -240,13 +251,3 @@ where s.run_id = %(run_id)s
        or not l.receipt and (l.due_on is distinct from s.due_on
                              or l.dunning_level is distinct from s.dunning_level))
 order by 1, 2, 3;
-
--- name: suspects
--- Open lines that we hold and the sweep of their entity does not show; they stay open without a second proof.
-select count(*) from ({lines}) as l
-where l.cleared_on is null
-  and l.entity in (select entity from receivables.staged_swept where run_id = %(run_id)s)
-  and not exists (
-    select from receivables.staged_swept s
-    where s.run_id = %(run_id)s and s.number = l.number and s.entity = l.entity
-      and s.fiscal_year = l.fiscal_year and s.instalment = l.instalment and s.account = l.account);

@@ -39,7 +39,8 @@ LEDGER: Final = "ledger"  # the streams' names, whatever the files are called
 CUSTOMERS: Final = "customers"
 ITEMS: Final = "open_items"
 RECEIPTS: Final = "receipts"
-SWEPT: Final = {ITEMS: "swept_items", RECEIPTS: "swept_receipts"}  # the adapters of a sweep
+SWEPT_ITEMS: Final = "swept_items"
+SWEPT: Final = {ITEMS: SWEPT_ITEMS, RECEIPTS: "swept_receipts"}  # the adapters of a sweep
 MAKES: Final[Mapping[str, tuple[type[msgspec.Struct], ...]]] = {
     LEDGER: (LegalEntity, ControlAccount),
     CUSTOMERS: (Customer,),
@@ -76,7 +77,8 @@ class FolderSettings(pydantic.BaseModel):
 CAPABILITIES: Final = Capabilities(
     modes=("snapshot", "delta", "sweep"),
     changes="Files are whole each time: rows whose bytes were published before are skipped.",
-    deletes="An item that a sweep does not show is a suspect, counted and still open.",
+    deletes="An item that a sweep does not show is a suspect: it closes if a second sweep does not show it "
+    "either and the ledger agrees only without it.",
     grade="ledger",
     totals="The balances in the ledger's file.",
     allocations="Not stated: worked out from clearings and from payments that name their item.",
@@ -94,6 +96,7 @@ class CsvFolder:
     credential: str | None = None
     billing: None = None
     capabilities = CAPABILITIES
+    absent_is_deleted = False  # an export may leave out what is still owed
 
     def __init__(
         self,
@@ -134,11 +137,8 @@ class CsvFolder:
 
     def plan(self, access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> Sequence[Slice]:  # noqa: ARG002
         """Every file. A sweep stages every item and receipt again, with what it shows of the open ones."""
-        adapters = SWEPT if sweep else {}
-        return [
-            self._slice(stream, adapters.get(stream, stream), skip_unchanged=stream not in adapters)
-            for stream in sorted(self._tables, key=[LEDGER, CUSTOMERS, RECEIPTS, ITEMS].index)
-        ]
+        in_order = sorted(self._tables, key=[LEDGER, CUSTOMERS, RECEIPTS, ITEMS].index)
+        return [self._slice(stream, sweep=sweep) for stream in in_order]
 
     def totals(self, access: Access, accounts: Sequence[tuple[str, str]]) -> Sequence[ControlTotal]:  # noqa: ARG002
         """Every balance of the ledger's file; raises Rejected if it has none or one that cannot be read."""
@@ -156,6 +156,7 @@ class CsvFolder:
         return self._asked(
             access,
             ITEMS,
+            SWEPT_ITEMS,
             lambda one: isinstance(one, OpenItem) and (one.entity, one.fiscal_year, one.number) in asked,
         )
 
@@ -164,6 +165,7 @@ class CsvFolder:
         asked = set(keys)
         return self._asked(
             access,
+            CUSTOMERS,
             CUSTOMERS,
             lambda one: isinstance(one, Customer) and (one.entity, one.number) in asked,
         )
@@ -193,14 +195,15 @@ class CsvFolder:
     def _columns(self, stream: str, kinds: Sequence[type[msgspec.Struct]], access: Access) -> Columns:
         return Columns(self._tables[stream], self._dialect, access, kinds)
 
-    def _slice(self, stream: str, adapter: str, *, skip_unchanged: bool = True) -> Slice:
+    def _slice(self, stream: str, *, sweep: bool) -> Slice:
         pages = partial(self._pages, stream=stream, wanted=None)
-        return Slice(stream, stream, pages, adapter, skip_unchanged=skip_unchanged)
+        swept = SWEPT.get(stream) if sweep else None
+        return Slice(stream, stream, pages, swept or stream, skip_unchanged=swept is None)
 
-    def _asked(self, access: Access, stream: str, wanted: Callable[[Record], bool]) -> Slice:
+    def _asked(self, access: Access, stream: str, adapter: str, wanted: Callable[[Record], bool]) -> Slice:
         pages = partial(self._pages, stream=stream, wanted=wanted)
         name = f"{stream}/by-key/{access.now.isoformat()}"
-        return Slice(stream, name, pages, stream, skip_unchanged=False)
+        return Slice(stream, name, pages, adapter, skip_unchanged=False)
 
     def _pages(self, access: Access, stream: str, wanted: Callable[[Record], bool] | None) -> Iterator[Page]:
         """Pages of the rows, or of those of which a record is wanted; the last one ends with the file."""

@@ -154,6 +154,7 @@ class System(Protocol):
     title: str  # SAP S/4HANA
     version: str  # adapter version: part of every row's digest; a new one reads all again
     capabilities: Capabilities
+    absent_is_deleted: bool  # whether a read by key that finds nothing says that the ERP has deleted it
     Settings: type[pydantic.BaseModel]
     adapters: Mapping[str, Callable[[Access], Adapter]]  # name -> factory; an adapter asks for nothing
 
@@ -178,7 +179,11 @@ class System(Protocol):
         """The ERP's control totals for these and all further control accounts it knows (entity, account)."""
 
     def documents(self, access: Access, keys: Sequence[tuple[str, str, str]]) -> Slice:
-        """A slice that reads these documents (entity, fiscal year, number) whole, by key."""
+        """A slice that reads these documents and receipts (entity, fiscal year, number) whole, by key.
+
+        Its rows are read even if they are published already, and each becomes a Swept as well: what is
+        asked for and not shown may be gone.
+        """
 
     def customers(self, access: Access, keys: Sequence[tuple[str, str]]) -> Slice:
         """A slice that reads these customers (entity, number) by key."""

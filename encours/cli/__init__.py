@@ -11,7 +11,7 @@ import sys
 import psycopg
 import typer
 
-from encours.cli import audit, connectors, keys, receivables, rejects, sandbox, syncing
+from encours.cli import audit, connectors, keys, receivables, rejects, sandbox, suspects, syncing
 from encours.cli.output import complain, stderr
 from encours.cli.service import down, up
 from receivables.errors import HubError, Transient
@@ -34,6 +34,7 @@ app.command(name="tie-out")(syncing.tie_out)
 app.command()(receivables.ageing)
 app.command(name="aging", hidden=True)(receivables.ageing)
 app.command()(receivables.statement)
+app.command()(suspects.suspects)
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(rejects.app, name="rejects")
 app.add_typer(audit.app, name="audit")

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.kit.testing.bench import Bench
 from connectors.kit.testing.comparison import ZERO, agree, document_key, item_key
-from connectors.kit.testing.ports import Evening, Key
+from connectors.kit.testing.ports import Evening, Key, Row
 from receivables.money import exponent
 
 # -- debts and credits -------------------------------------------------------------------------------------
@@ -276,6 +276,7 @@ def vanished(bench: Bench) -> None:
     result = bench.connector.sync(sweep=True)
     assert (result.state, result.verdict) == ("published", "equal")
     assert bench.connector.suspects() == len(keys) > 0
+    assert not {_closing_key(row) for row in bench.connector.rows("closing")} & set(keys)
     agree(bench.erp, bench.connector, result)
     assert all(bench.items()[key]["open"] for key in keys)
     bench.erp.well()
@@ -284,13 +285,19 @@ def vanished(bench: Bench) -> None:
 
 
 def deleted(bench: Bench) -> None:
-    """A document that the ERP has deleted is closed once a second proof tells, and owed by nobody."""
+    """A document that the ERP has deleted is closed with two proofs, and owed by nobody."""
     before = bench.erp.evening()
     bench.after("deletion")
     gone = _new(bench.erp.evening(), before)
     assert gone
+    closings = {_closing_key(row): row for row in bench.connector.rows("closing")}
     for key in gone:
         assert not bench.items().get(key, {"open": 0})["open"]
+        assert closings[key]["first_proof"] != closings[key]["second_proof"]
+
+
+def _closing_key(row: Row) -> Key:
+    return row["entity"], row["fiscal_year"], row["number"], row["line"], row["account"]
 
 
 def _new(before: Evening, after: Evening) -> list[Key]:

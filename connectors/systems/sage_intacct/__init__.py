@@ -13,8 +13,20 @@ from typing import Final
 
 import pydantic
 
+from connectors.kit import xml_rows
 from connectors.kit.addresses import origin_of
-from connectors.kit.stream import Access, Adapter, Capabilities, Check, Difference, Explained, Slice
+from connectors.kit.stream import (
+    Access,
+    Adapted,
+    Adapter,
+    Capabilities,
+    Check,
+    Difference,
+    Explained,
+    Row,
+    Slice,
+)
+from connectors.kit.sweeping import Sweep
 from connectors.systems.sage_intacct import (
     allocations,
     checks,
@@ -24,7 +36,6 @@ from connectors.systems.sage_intacct import (
     explain,
     payments,
     plan,
-    sweeping,
     totals,
 )
 from connectors.systems.sage_intacct.settings import Settings as IntacctSettings
@@ -34,8 +45,9 @@ CAPABILITIES: Final = Capabilities(
     modes=("snapshot", "delta", "sweep"),
     changes="By WHENMODIFIED, ten minutes before the bookmark, and without one; what changed payment details "
     "name is read as well. The sweep reads all that is open.",
-    deletes="What a sweep does not show is a suspect: counted, and still open. AUDITHISTORY is not read, so "
-    "a deleted document keeps its run held.",
+    deletes="What a sweep does not show and a read by key does not find closes if the ledger agrees only "
+    "without it; else it is a suspect, and stays open. AUDITHISTORY is not read, so that a deletion holds "
+    "the runs before the next sweep.",
     grade="ledger",
     totals="get_accountbalances of every receivables and advances account, on the day, in base currency; of "
     "each customer the sum of the ledger's entries (GLDETAIL).",
@@ -56,6 +68,17 @@ def _receipts(access: Access) -> payments.Receipts:
     return payments.Receipts(access.settings, _today(access))
 
 
+def _shown(access: Access) -> Adapter:
+    """Adapts pages of documents or of receipts, whatever was asked for by key, and that they were shown."""
+    of_documents, of_receipts = _documents(access), _receipts(access)
+
+    def adapt(rows: Sequence[Row]) -> Adapted:
+        of_money = bool(rows) and xml_rows.name_of(bytes(rows[0])) == payments.JOIN
+        return of_receipts(rows) if of_money else of_documents(rows)
+
+    return Sweep(adapt, cleared=True)
+
+
 def _today(access: Access) -> date:
     return access.now.astimezone(access.zone).date()
 
@@ -69,6 +92,7 @@ class SageIntacct:
     credential: str = "intacct"
     billing: None = None
     capabilities: Capabilities = CAPABILITIES
+    absent_is_deleted: bool = True  # or hidden from the user: the ledger tells these apart
     Settings: type[pydantic.BaseModel] = IntacctSettings
     adapters: Mapping[str, Callable[[Access], Adapter]] = MappingProxyType(
         {
@@ -77,8 +101,9 @@ class SageIntacct:
             "documents": _documents,
             "receipts": _receipts,
             "allocations": lambda access: allocations.Allocations(access.settings, _today(access)),
-            "swept_documents": lambda access: sweeping.Sweep(_documents(access)),
-            "swept_receipts": lambda access: sweeping.Sweep(_receipts(access)),
+            "shown": _shown,
+            "swept_documents": lambda access: Sweep(_documents(access)),
+            "swept_receipts": lambda access: Sweep(_receipts(access)),
         }
     )
 

@@ -20,7 +20,13 @@ from lxml import etree
 from connectors.kit.failures import NotOffered
 from connectors.kit.stream import Access, Page, Slice
 from connectors.kit.xml_request import all_of, any_of, compared
-from connectors.systems.sage_intacct import allocations, customers, documents, entities, payments
+from connectors.systems.sage_intacct import (
+    allocations,
+    customers,
+    documents,
+    entities,
+    payments,
+)
 from connectors.systems.sage_intacct.asking import KEYS_OF_ONE_REQUEST, gateway, in_entities
 from connectors.systems.sage_intacct.days import printed
 from connectors.systems.sage_intacct.fields import ADJUSTMENT, ADVANCE, INVOICE, PAYMENT
@@ -92,21 +98,27 @@ def plan(access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> list[S
 
 
 def asked_documents(access: Access, keys: Sequence[tuple[str, str, str]]) -> Slice:
-    """These documents (entity, '', RECORDNO) with their lines, by key."""
+    """These documents and receipts (entity, '', RECORDNO) with their lines, by key."""
     numbers = sorted({number for _, _, number in keys if number.isdigit()}, key=int)
     name = f"documents/by-key/{access.now.isoformat()}"
-    return Slice("documents", name, partial(_documents_of, numbers=numbers), "documents")
+    pages = partial(_asked_pages, numbers=numbers)
+    return Slice("documents", name, pages, "shown", skip_unchanged=False)
 
 
-def _documents_of(access: Access, numbers: Sequence[str]) -> Iterator[Page]:
+def _asked_pages(access: Access, numbers: Sequence[str]) -> Iterator[Page]:
     number = 0
-    for of in (INVOICE, ADJUSTMENT):
-        for at in range(0, len(numbers), KEYS_OF_ONE_REQUEST):
-            where = compared("in", "RECORDNO", *numbers[at : at + KEYS_OF_ONE_REQUEST])
-            for page in documents.joined_pages(access, of, where, stream="documents"):
-                number += 1
-                yield Page(number, page.rows, last=False)
+    for stream in SWEPT:
+        for page in _of_numbers(access, stream, numbers):
+            number += 1
+            yield Page(number, page.rows, last=False, warnings=page.warnings)
     yield Page(number + 1, (), last=True)
+
+
+def _of_numbers(access: Access, stream: str, numbers: Sequence[str]) -> Iterator[Page]:
+    """The records of this stream that have these RECORDNO."""
+    reading, _ = READINGS[stream]
+    for at in range(0, len(numbers), KEYS_OF_ONE_REQUEST):
+        yield from reading(access, compared("in", "RECORDNO", *numbers[at : at + KEYS_OF_ONE_REQUEST]))
 
 
 def _slice(access: Access, stream: str, bookmark: str | None) -> Slice:
@@ -122,22 +134,21 @@ def _begun(access: Access, reading: Reading, where: Where) -> Iterator[Page]:
 
 
 def _touched(stream: str, bookmark: str) -> Slice:
-    reading, adapter = READINGS[stream]
-    pages = partial(_touched_pages, stream=stream, reading=reading, bookmark=bookmark)
+    _, adapter = READINGS[stream]
+    pages = partial(_touched_pages, stream=stream, bookmark=bookmark)
     return Slice(stream, f"{stream}/touched", pages, adapter)
 
 
-def _touched_pages(access: Access, stream: str, reading: Reading, bookmark: str) -> Iterator[Page]:
+def _touched_pages(access: Access, stream: str, bookmark: str) -> Iterator[Page]:
     """The records of this stream that payment details name which changed."""
     details = access.http.remember(
         f"details since {bookmark}", lambda: allocations.changed(access, since(access, bookmark))
     )
     keys = {detail[name] for detail in details for name in TOUCHED[stream] if detail.get(name)}
     wanted, number = sorted(keys, key=lambda key: (len(key), key)), 0
-    for at in range(0, len(wanted), KEYS_OF_ONE_REQUEST):
-        for page in reading(access, compared("in", "RECORDNO", *wanted[at : at + KEYS_OF_ONE_REQUEST])):
-            number += 1
-            yield Page(number, page.rows, last=False, warnings=page.warnings)
+    for page in _of_numbers(access, stream, wanted):
+        number += 1
+        yield Page(number, page.rows, last=False, warnings=page.warnings)
     yield Page(number + 1, (), last=True)
 
 
@@ -169,9 +180,13 @@ def _now(access: Access) -> str:
 
 def since(access: Access, bookmark: str) -> etree._Element:
     """The condition for what changed since the bookmark, and for what has no moment of change."""
+    in_zone = printed(_moment(access, bookmark).astimezone(access.zone))
+    return any_of(compared("greaterthanorequalto", MOMENT, in_zone), compared("isnull", MOMENT))
+
+
+def _moment(access: Access, bookmark: str) -> datetime:
+    """The moment to read from: the bookmark's minus the overlap."""
     try:
-        moment = datetime.fromisoformat(bookmark).astimezone(UTC) - OVERLAP
+        return datetime.fromisoformat(bookmark).astimezone(UTC) - OVERLAP
     except ValueError:
         raise Rejected(f"{access.http.connector}: the bookmark {bookmark[:40]!r} is no moment.") from None
-    in_zone = printed(moment.astimezone(access.zone))
-    return any_of(compared("greaterthanorequalto", MOMENT, in_zone), compared("isnull", MOMENT))

@@ -15,6 +15,7 @@ import pydantic
 
 from connectors.kit.addresses import origin_of
 from connectors.kit.stream import Access, Adapter, Capabilities, Check, Difference, Explained, Slice
+from connectors.kit.sweeping import Sweep
 from connectors.systems.sap_s4hana import (
     billing,
     checks,
@@ -32,7 +33,9 @@ CAPABILITIES: Final = Capabilities(
     modes=("snapshot", "delta", "sweep"),
     changes="Three deltas a company code, by day of entry, of clearing and of change, each a whole local day "
     "before its bookmark; the sweep reads all open items.",
-    deletes="SAP never deletes a posting. What a sweep does not show is a suspect: counted, and still open.",
+    deletes="SAP never deletes a posting. What a sweep does not show is a suspect and read by key: it closes "
+    "if that shows it cleared, or if a second sweep does not show it either and the ledger agrees only "
+    "without it; else it stays open.",
     grade="ledger",
     totals="The trial balance at the end of the fiscal period, in company currency; the G/L line items in "
     "document currency and by customer.",
@@ -55,6 +58,7 @@ class SapS4Hana:
     version: str = "3"
     credential: str = "basic"
     capabilities: Capabilities = CAPABILITIES
+    absent_is_deleted: bool = False  # it is archived, or hidden from the user
     Settings: type[pydantic.BaseModel] = SapSettings
     adapters: Mapping[str, Callable[[Access], Adapter]] = MappingProxyType(
         {
@@ -62,6 +66,7 @@ class SapS4Hana:
             "customers": lambda _: customers.Customers(),
             "items": lambda access: items.Items(access.settings, _today(access)),
             "billing_documents": lambda _: billing.BillingDocuments(),
+            "shown_items": lambda access: Sweep(items.Items(access.settings, _today(access)), cleared=True),
             "short_items": lambda access: items.ShortItems(access.settings, _today(access)),
         }
     )

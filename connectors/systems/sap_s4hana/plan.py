@@ -76,7 +76,8 @@ def documents(access: Access, keys: Sequence[tuple[str, str, str]]) -> Slice:
         for at in range(0, len(numbers), KEYS_OF_ONE_REQUEST)
     ]
     name = f"{STREAM}/by-key/{access.now.isoformat()}"
-    return Slice(STREAM, name, partial(one_after_another, conditions=conditions), "items")
+    pages = partial(one_after_another, conditions=conditions)
+    return Slice(STREAM, name, pages, "shown_items", skip_unchanged=False)
 
 
 def one_after_another(access: Access, conditions: Sequence[str]) -> Iterator[Page]:

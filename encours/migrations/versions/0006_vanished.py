@@ -1,0 +1,19 @@
+"""What vanished from the ERP: suspects, records of deletion, and the two proofs of every closing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Runs the SQL file as it is, through psycopg itself."""
+    connection = op.get_bind().connection.driver_connection
+    if not isinstance(connection, psycopg.Connection):
+        raise TypeError("The versions run through psycopg 3 only.")
+    connection.execute(Path(__file__).with_name("0006_vanished.sql").read_bytes())
