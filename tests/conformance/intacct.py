@@ -91,10 +91,7 @@ PROFILE: Final = Profile(
     },
     swept={},
     unstated={},
-    missing={
-        "deleted": "AUDITHISTORY is not read: a deleted invoice stays open here, and its run is held.",
-        "reissue": "Order Entry deletes an invoice and writes it anew: what was deleted stays open here.",
-    },
+    missing={},
 )
 
 

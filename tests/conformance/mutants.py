@@ -187,6 +187,20 @@ MUTANTS: Final = (
         '            unapplied="0",',
         "sage_intacct-unapplied",
     ),
+    Mutant(
+        "The audit history is asked for what was changed, not deleted",
+        f"{INTACCT}/deletions.py",
+        'MODE: Final = "D"',
+        'MODE: Final = "M"',
+        "sage_intacct-deleted",
+    ),
+    Mutant(
+        "An item closes although the ledger still holds it",
+        "receivables/vanished.py",
+        "                yield WITH, lines",
+        "                yield WITHOUT, lines",
+        "sage_intacct-vanished",
+    ),
 )
 SHORT: Final = (  # planted by the ordinary tests: one for each system
     "A delta asks for days after its bookmark, not from it on",

@@ -29,12 +29,12 @@ def test_the_system_conforms(proof: Proof, lender: Lender) -> None:
     proof.run(lender.bench(proof.system))
 
 
-@pytest.mark.parametrize("proof", [p for p in PROOFS if missing(p)], ids=str)
-def test_what_is_missing_is_held_and_still_missing(proof: Proof, lender: Lender) -> None:
+def test_what_is_missing_is_held_and_still_missing(lender: Lender) -> None:
     """When this fails the connector can do it: take the case out of the profile's `missing`."""
-    bench = lender.bench(proof.system)
-    with pytest.raises(AssertionError, match="held: the books differ"):
-        proof.run(bench)
+    for proof in filter(missing, PROOFS):
+        bench = lender.bench(proof.system)
+        with pytest.raises(AssertionError, match="held: the books differ"):
+            proof.run(bench)
 
 
 def test_every_system_has_an_erp_to_be_tried_with() -> None:

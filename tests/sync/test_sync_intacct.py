@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -134,7 +136,7 @@ def test_accounts_and_sums_that_a_first_load_finds_are_no_move_of_the_books(
     [
         "invoices", "payments", "partials", "applied_credits", "overpayments", "advances", "group_payments",
         "reversals", "payment_reversals", "credit_memos", "debit_memos", "order_entry_credits", "due_dates",
-        "new_customers", "renamed_customers", "drafts",
+        "new_customers", "renamed_customers", "drafts", "deletes", "reissues",
     ],
 )  # fmt: skip
 def test_every_kind_of_business_is_seen_by_the_next_run(
@@ -178,6 +180,86 @@ def test_a_sweep_shows_everything_that_is_open(connected: Installation) -> None:
     result = connected.hub.sync(KEY, sweep=True)
     assert (result.state, result.verdict) == ("published", "equal")
     assert connected.last_run(KEY).suspects == 0
+
+
+def closed(installation: Installation) -> dict[str, tuple[str, str]]:
+    """The two proofs of every line that closed, by its number."""
+    return {one.number: (one.first_proof, one.second_proof) for one in installation.hub.closings(KEY)}
+
+
+def test_a_deletion_closes_in_an_hourly_run_with_two_proofs(connected: Installation, erp: Intacct) -> None:
+    before = set(closed(connected))
+    posted = erp.control("post", deletes=3)["posted"]
+    result = connected.hub.sync(KEY, sweep=False)
+    assert (result.state, result.verdict, result.mode) == ("published", "equal", "delta"), result.explanation
+    found = {number: proofs for number, proofs in closed(connected).items() if number not in before}
+    assert set(found) == {one["key"] for one in posted}
+    for first, second in found.values():
+        assert re.fullmatch(r"Entry \d+ of Intacct's audit history says that it was deleted on .*\.", first)
+        assert second == "A read by key does not find it."
+    code, out, _ = connected.command("suspects", KEY, "--json")
+    told = json.loads(out)
+    assert (code, told["open"]) == (0, [])
+    assert {one["number"]: (one["first_proof"], one["second_proof"]) for one in told["closed"]} == closed(
+        connected
+    )
+    code, out, _ = connected.command("suspects")
+    assert (code, out.count("A read by key does not find it.") >= 3) == (0, True)
+    assert "The last sweep showed everything that is open." in out
+
+
+def test_an_entry_that_the_history_cannot_show_costs_the_others_nothing(
+    connected: Installation, erp: Intacct
+) -> None:
+    hidden, *others = [
+        erp.control("post", on=day, deletes=1)["posted"][0]["key"] for day in next_days(erp, 3)
+    ]
+    erp.control("misbehave", kind="row_failure", object="AUDITHISTORY", key=hidden, times=1000)
+    before = connected.visible(KEY)
+
+    result = connected.hub.sync(KEY, sweep=False)
+
+    assert result.state == "held", "one invoice is still open here, and the ledger does not hold it"
+    assert len(result.differences) == 1
+    (reject,) = connected.hub.rejects(KEY)
+    assert (reject.stream, reject.code, reject.field) == ("deletions", "not_shown", "ACCESSTIME")
+    assert connected.visible(KEY) == before
+
+    result = connected.hub.sync(KEY, sweep=True)
+
+    assert (result.state, result.verdict) == ("published", "equal"), result.explanation
+    assert owed(connected) == journal(erp)
+    proofs = closed(connected)
+    assert [proofs[number][1] for number in others] == ["A read by key does not find it."] * 2
+    assert proofs[hidden] == (
+        f"The sweep of run {result.run} does not show it.",
+        "A read by key does not find it, and the ledger agrees without it and differs with it.",
+    )
+    erp.well()
+    assert connected.hub.sync(KEY, sweep=False).verdict == "equal"
+    assert connected.hub.rejects(KEY) == [], "the moment was shown again"
+
+
+def next_days(erp: Intacct, many: int) -> list[str]:
+    """The days after the company's last one: business done on them is entered at moments apart."""
+    today = date.fromisoformat(erp.control("journal")["today"])
+    return [(today + timedelta(days=ahead)).isoformat() for ahead in range(1, many + 1)]
+
+
+def test_what_is_hidden_is_told_apart_from_what_is_deleted(connected: Installation, erp: Intacct) -> None:
+    before = set(closed(connected))
+    erp.control("faults", name="row_hidden")
+    deleted = erp.control("post", deletes=1)["posted"][0]["key"]
+    result = connected.hub.sync(KEY, sweep=True)
+    assert (result.state, result.verdict) == ("published", "equal"), result.explanation
+    assert set(closed(connected)) - before == {deleted}
+    hidden = connected.hub.suspects(KEY)
+    assert connected.last_run(KEY).suspects == len(hidden) > 0
+    assert [note for note in result.notes if "the ledger still holds" in note], result.notes
+    assert owed(connected) == journal(erp)
+    erp.well()
+    assert connected.hub.sync(KEY, sweep=True).verdict == "equal"
+    assert connected.hub.suspects(KEY) == []
 
 
 def test_a_session_that_ends_in_the_middle_is_renewed_once(connected: Installation, erp: Intacct) -> None:

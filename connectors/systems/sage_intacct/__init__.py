@@ -31,6 +31,7 @@ from connectors.systems.sage_intacct import (
     allocations,
     checks,
     customers,
+    deletions,
     documents,
     entities,
     explain,
@@ -45,9 +46,9 @@ CAPABILITIES: Final = Capabilities(
     modes=("snapshot", "delta", "sweep"),
     changes="By WHENMODIFIED, ten minutes before the bookmark, and without one; what changed payment details "
     "name is read as well. The sweep reads all that is open.",
-    deletes="What a sweep does not show and a read by key does not find closes if the ledger agrees only "
-    "without it; else it is a suspect, and stays open. AUDITHISTORY is not read, so that a deletion holds "
-    "the runs before the next sweep.",
+    deletes="AUDITHISTORY tells every run what was deleted: it closes if a read by key does not find it. "
+    "What a sweep does not show and a read by key does not find closes if the ledger agrees only without it; "
+    "else it is a suspect, and stays open.",
     grade="ledger",
     totals="get_accountbalances of every receivables and advances account, on the day, in base currency; of "
     "each customer the sum of the ledger's entries (GLDETAIL).",
@@ -101,6 +102,7 @@ class SageIntacct:
             "documents": _documents,
             "receipts": _receipts,
             "allocations": lambda access: allocations.Allocations(access.settings, _today(access)),
+            "deletions": lambda _: deletions.Deletions(),
             "shown": _shown,
             "swept_documents": lambda access: Sweep(_documents(access)),
             "swept_receipts": lambda access: Sweep(_receipts(access)),

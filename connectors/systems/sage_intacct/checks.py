@@ -6,13 +6,15 @@ Writes nothing. A step that fails says what to do; the steps that stand on it ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
+from connectors.kit.failures import NotOffered
 from connectors.kit.steps import Step, checked, of_the_way
 from connectors.kit.stream import Access, Check
 from connectors.kit.xml_request import Query
-from connectors.systems.sage_intacct import totals
+from connectors.systems.sage_intacct import deletions, totals
 from connectors.systems.sage_intacct.asking import gateway, in_entities, offered, sums
 from connectors.systems.sage_intacct.entities import STREAM, entity_pages
 from connectors.systems.sage_intacct.fields import (
@@ -20,6 +22,7 @@ from connectors.systems.sage_intacct.fields import (
     ADJUSTMENT_LINE,
     ADVANCE,
     CUSTOMER,
+    DELETION,
     DETAIL,
     INVOICE,
     INVOICE_LINE,
@@ -49,6 +52,7 @@ def test(access: Access) -> Iterator[Check]:
     yield checked("entities", partial(_entities, access))
     for of in READ:
         yield checked(of.name, partial(_object, access, of))
+    yield checked(DELETION.name, partial(_deletions, access))
     yield checked("Control totals", partial(_totals, access))
 
 
@@ -75,6 +79,19 @@ def _object(access: Access, of: Object) -> str:
     )
     counted = ", ".join(f"{row.get('RECORDTYPE', 'no type')}: {row['COUNT.RECORDNO']}" for row in rows)
     return f"Records by type: {counted or 'none'}.{without}"
+
+
+def _deletions(access: Access) -> str:
+    """Whether the audit history tells what is deleted; a connector works without it, and slower."""
+    query = deletions.asked(access, access.now - timedelta(hours=1), access.now)
+    try:
+        gateway(access).listed(query, stream=STREAM, size=1)
+    except NotOffered:
+        return (
+            "The user may not read it, so that a deletion is only found by the day's sweep, and until then "
+            "runs are held. Give the user the right to view custom reports of Platform Services."
+        )
+    return "Tells what was deleted."
 
 
 def _totals(access: Access) -> str:

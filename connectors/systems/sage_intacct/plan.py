@@ -4,8 +4,8 @@ A delta asks for WHENMODIFIED from the bookmark minus ten minutes, and for recor
 It reads as well what changed payment details pay and pay with: a reversed payment opens an invoice without
 moving its moment. It has no upper bound: Intacct gives its totals of a day and not of a moment, so that a
 bound would hide from us what the totals know. The bound is the bookmark instead: the moment before the first
-row was asked for. The first load never filters on the moment. The sweep reads all that is open. Interface
-sheet, section 6.
+row was asked for. The first load never filters on the moment. The audit history is read after all rows: what
+was deleted while they were read is in it. The sweep reads all that is open. Interface sheet, section 6.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from connectors.kit.xml_request import all_of, any_of, compared
 from connectors.systems.sage_intacct import (
     allocations,
     customers,
+    deletions,
     documents,
     entities,
     payments,
@@ -92,6 +93,7 @@ def plan(access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> list[S
     slices += [_slice(access, stream, bookmarks.get(stream)) for stream in READINGS]
     if "allocations" in bookmarks:
         slices += [_touched(stream, bookmarks["allocations"]) for stream in TOUCHED]
+    slices.append(_deletions(access, bookmarks.get(deletions.STREAM, _now(access))))
     if sweep and not first:
         slices += [_sweep(stream) for stream in SWEPT]
     return slices
@@ -162,6 +164,19 @@ def _customers(access: Access, bookmark: str) -> Slice:
         "customers",
         bookmark=customers.STREAM,
         reached=_now(access),
+    )
+
+
+def _deletions(access: Access, bookmark: str) -> Slice:
+    """What was deleted since the bookmark; every entry again, as the overlap shows it."""
+    return Slice(
+        deletions.STREAM,
+        deletions.STREAM,
+        partial(deletions.pages, since=_moment(access, bookmark)),
+        "deletions",
+        bookmark=deletions.STREAM,
+        reached=_now(access),
+        skip_unchanged=False,
     )
 
 
