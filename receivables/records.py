@@ -52,6 +52,7 @@ class Customer(msgspec.Struct, frozen=True, gc=False):
     email: str | None = None
     blocked: bool = False
     incomplete: bool = False
+    native_id: str | None = None  # the ERP's own id, where it stays when the number changes
 
 
 class Document(msgspec.Struct, frozen=True, gc=False):
@@ -263,13 +264,14 @@ class Swept(msgspec.Struct, frozen=True, gc=False):
 
 
 class Deleted(msgspec.Struct, frozen=True, gc=False):
-    """What the ERP's own record says is gone: a document with its items, or a receipt.
+    """What the ERP's own record says is gone: a document with its items, a receipt, or a customer.
 
     `record` names that record in a sentence that begins with a capital letter. The entity and the fiscal year
-    are '' where it does not tell them: then the number alone names what is gone.
+    are '' where it does not tell them: then the number alone names what is gone. A customer is named by its
+    native id.
     """
 
-    kind: str  # document, receipt
+    kind: str  # document, receipt, customer
     number: str
     record: str
     entity: str = ""

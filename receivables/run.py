@@ -18,6 +18,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from receivables import billing, staging, tie_out
+from receivables.aliases import Aliases
 from receivables.applying import Applying
 from receivables.digests import Digests
 from receivables.errors import Conflict, Rejected
@@ -33,6 +34,7 @@ SQL = queries(__file__)
 # Streams whose rejects do not hold a run: a customer is published without the field, a document without its tax,
 # and a deletion that could not be read is found by the next sweep.
 HARMLESS = ["customers", "billing_documents", "deletions"]
+SPARSE = ("billing_documents", "deletions")  # a page of theirs may be nothing but rows that were set aside
 
 Also = Callable[[psycopg.Connection[Any]], None]  # runs in the transaction that ends the run
 
@@ -90,6 +92,7 @@ class Run:
         self._applying = Applying(connection, self._scope, self._staging.analyze)
         self._books = Books(connection, self._scope)
         self._vanished = Vanished(connection, self._scope, opened.number)
+        self._aliases = Aliases(connection, self._scope)
         self._compared: list[TieOut] | None = None
 
     @property
@@ -151,7 +154,7 @@ class Run:
         self._staging.add(slice_, page, adapted.records, digests, rejects)
         self._compared = None
         nothing_read = page.rows and len(rejects) >= len(page.rows) and not adapted.records
-        if nothing_read and slice_.stream not in HARMLESS:
+        if nothing_read and slice_.stream not in SPARSE:
             first = rejects[0]
             raise Rejected(
                 f"{self.opened.connector}, {slice_.name}: no row of page {page.number} can be read"
@@ -174,10 +177,14 @@ class Run:
         return self._books.accounts()
 
     def to_read_again(self) -> list[tuple[str, str, str]]:
-        """(entity, fiscal year, number) of what to read by key: not shown by the sweep, or otherwise."""
+        """(entity, fiscal year, number) of what to read by key.
+
+        What the sweep shows otherwise or not at all, what was deleted, and what is of a customer whose number
+        changed.
+        """
         self._staging.settle()
         otherwise = self._books.to_read_again() if self.sweep else []
-        return sorted({*otherwise, *self._vanished.suspect(swept=self.sweep)})
+        return sorted({*otherwise, *self._vanished.suspect(swept=self.sweep), *self._aliases.find()})
 
     # -- comparing ----------------------------------------------------------------------------------------
 
@@ -206,6 +213,7 @@ class Run:
             absent_is_deleted=absent_is_deleted,
         )
         self._vanished.withdraw()
+        self._aliases.withdraw()
         found = broken(self._connection, self._scope)
         self.broken = [one.sentence for one in found if one.holds]
         self.notes = [*unapplied, *still_open, *(one.sentence for one in found if not one.holds)]
@@ -258,6 +266,7 @@ class Run:
                 )
                 cursor.execute(SQL["close_rejects"], {**scope, "harmless": HARMLESS})
                 self._vanished.keep_closings(cursor, scope)
+                self._aliases.keep(cursor, scope)
                 self._end(cursor, scope, "published")
             also(self._connection)
         staging.forget(self._connection, self.opened.run_id)

@@ -40,7 +40,8 @@ COPY: Mapping[str, sql.Composed] = {
     **{name: sql.Composed([sql.SQL(SQL[f"copy_{name}s"])]) for name in ("raw_digest", "reject", "page")},
 }
 DERIVED = tuple(
-    sql.Identifier("receivables", name) for name in ("staged_withdrawal", "staged_suspect", "staged_closing")
+    sql.Identifier("receivables", name)
+    for name in ("staged_withdrawal", "staged_suspect", "staged_closing", "staged_alias")
 )
 MARKS = tuple(sql.Identifier("receivables", name) for name in ("staged_control_total", "page", "staged_run"))
 

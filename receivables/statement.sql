@@ -1,8 +1,12 @@
 -- name: customers
--- The customer in each company, by the number as we keep it or as the ERP prints it.
+-- The customer in each company, by the number as we keep it, as the ERP prints it, or as it was before.
 select entity, number, printed, name, country, currency, payment_terms
 from ({customer}) as customer
 where number = %(customer)s or printed = %(customer)s
+   or (entity, number) in (
+       select a.entity, a.alias_of from receivables.customer_alias a
+       where a.tenant_id = %(tenant_id)s and a.connector_id = %(connector_id)s and a.number = %(customer)s
+         and a.since <= %(day)s)
 order by entity, number;
 
 -- name: items

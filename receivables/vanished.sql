@@ -29,7 +29,7 @@ select distinct on (l.number, l.entity, l.fiscal_year, l.instalment, l.account, 
        %(run_id)s, l.number, l.entity, l.fiscal_year, l.instalment, l.account, l.receipt, false, d.record
 from receivables.staged_deleted d
 cross join lateral (select * from ({lines}) as l where l.number = d.number) as l
-where d.run_id = %(run_id)s and l.receipt = (d.kind = 'receipt')
+where d.run_id = %(run_id)s and d.kind = case when l.receipt then 'receipt' else 'document' end
   and d.entity in ('', l.entity) and d.fiscal_year in ('', l.fiscal_year)
 on conflict (run_id, number, entity, fiscal_year, line, account, receipt) do update set record = excluded.record;
 

@@ -61,11 +61,13 @@ def keys(adapted: Adapted) -> list[tuple[str, str]]:
 def test_deletions_of_receivables_are_read_from_their_moment_on() -> None:
     books = history(
         entry(1), entry(2, OBJECTTYPE="arpymt"), entry(3, OBJECTTYPE="aradjustment"), entry(4, OBJECTTYPE="aradvance"),
-        entry(5, OBJECTTYPE="customer"), entry(6, ACCESSMODE="M"), entry(-1),
+        entry(5, OBJECTTYPE="customer"), entry(6, OBJECTTYPE="vendor"), entry(7, ACCESSMODE="M"), entry(-1),
     )  # fmt: skip
     with access_to(books) as access:
         adapted = read(access)
-    assert keys(adapted) == [("document", "501"), ("receipt", "502"), ("document", "503"), ("receipt", "504")]
+    assert keys(adapted) == [
+        ("document", "501"), ("receipt", "502"), ("document", "503"), ("receipt", "504"), ("customer", "505"),
+    ]  # fmt: skip
     assert adapted.records[0] == Deleted(
         "document",
         "501",

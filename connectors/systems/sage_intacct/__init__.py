@@ -45,7 +45,8 @@ from receivables.records import ControlTotal
 CAPABILITIES: Final = Capabilities(
     modes=("snapshot", "delta", "sweep"),
     changes="By WHENMODIFIED, ten minutes before the bookmark, and without one; what changed payment details "
-    "name is read as well. The sweep reads all that is open.",
+    "name is read as well, and what is published under a customer's number that changed. The sweep reads "
+    "all that is open.",
     deletes="AUDITHISTORY tells every run what was deleted: it closes if a read by key does not find it. "
     "What a sweep does not show and a read by key does not find closes if the ledger agrees only without it; "
     "else it is a suspect, and stays open.",
@@ -89,7 +90,7 @@ class SageIntacct:
 
     name: str = "sage_intacct"
     title: str = "Sage Intacct"
-    version: str = "1"
+    version: str = "2"
     credential: str = "intacct"
     billing: None = None
     capabilities: Capabilities = CAPABILITIES

@@ -189,6 +189,7 @@ def _customer(
         currency=text("CURRENCY"),
         payment_terms=_or_none(text_or_none, _described(row.get("TERMNAME"), terms), "TERMNAME", faults),
         email=text("DISPLAYCONTACT.EMAIL1"),
+        native_id=text("RECORDNO"),
         blocked=row.get("ONHOLD", "").lower() == "true" or row.get("STATUS", "").lower() == "inactive",
     )
 

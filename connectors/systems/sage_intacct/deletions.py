@@ -1,4 +1,4 @@
-"""The audit history -> which documents and receipts were deleted.
+"""The audit history -> which documents, receipts and customers were deleted.
 
 A window of time is asked for as a whole. One entry that Intacct cannot show fails the whole answer, so a
 window that fails is halved until the moment of that entry stands alone: that moment is set aside, and the
@@ -33,6 +33,7 @@ KINDS: Final = {
     "aradjustment": "document",
     "arpymt": "receipt",
     "aradvance": "receipt",
+    "customer": "customer",
 }
 MODE: Final = "D"
 NOT_SHOWN: Final = "MOMENT"  # in place of a row: a window whose entries Intacct cannot show

@@ -1,4 +1,4 @@
-"""What vanished from the ERP: suspects, records of deletion, and the two proofs of every closing."""
+"""What vanished from the ERP, with the two proofs of every closing, and customers whose number changed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from alembic import op
 revision = "0006"
 down_revision = "0005"
 
+FILES = ("0006_vanished.sql", "0005_aliases.sql")
+
 
 def upgrade() -> None:
-    """Runs the SQL file as it is, through psycopg itself."""
+    """Runs the SQL files as they are, through psycopg itself."""
     connection = op.get_bind().connection.driver_connection
     if not isinstance(connection, psycopg.Connection):
         raise TypeError("The versions run through psycopg 3 only.")
-    connection.execute(Path(__file__).with_name("0006_vanished.sql").read_bytes())
+    for name in FILES:
+        connection.execute(Path(__file__).with_name(name).read_bytes())
