@@ -130,6 +130,7 @@ class Hub:
                 system=system,
                 access=access,
                 auth=auth,
+                clock=self.clock,
                 sweep=sweep,
                 publish=publish,
                 report=progress or (lambda _: None),

@@ -3,6 +3,12 @@
 Reads in the order of the system's plan, stages page by page, compares with the ERP's own books and
 publishes only when they agree. Knows no Airflow: DAG, console, command line and tests call it alike,
 through Hub.sync.
+
+The ERP goes on posting while we read, so what is compared must be of one moment. Totals are asked for before
+and after each pass over the rows: equal ones say that the books were the same at the end of the first and at
+the beginning of the second. Published is what agrees with such totals. Else what changed since is read again,
+in further passes; held is only what still differs after a pass that found nothing new between equal totals.
+What does not come to rest in three further passes ends as `moving`.
 """
 
 from __future__ import annotations
@@ -10,9 +16,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,7 +32,7 @@ from identity.authority import Authority
 from identity.signing import OriginAuth
 from receivables.errors import Fatal, Transient, Unreadable
 from receivables.records import ControlTotal, Reject
-from receivables.run import Also
+from receivables.run import Also, HoldingReject
 from receivables.store import Run, Store, TieOut
 
 
@@ -43,6 +49,7 @@ class Step:
 Report = Callable[[Step], None]
 # The digest kept of a row that was set aside: no row has it, so it is read until it is well.
 FAULTY = bytes(16)
+FURTHER_PASSES = 3  # over what changed while we read
 
 
 @dataclass(frozen=True)
@@ -76,11 +83,12 @@ def sync(
     system: System,
     access: Access,
     auth: OriginAuth | None,
+    clock: Callable[[], datetime],
     sweep: bool | None,
     publish: bool,
     report: Report,
 ) -> SyncResult:
-    """Pulls and publishes one connector; see Hub.sync for the errors raised."""
+    """Pulls and publishes one connector; `clock` bounds further passes. See Hub.sync for what it raises."""
     began = time.monotonic()
     erp, places = system.erp(access.settings)
     with store.open_run(
@@ -109,18 +117,15 @@ def sync(
             )
 
         try:
-            reading = _Reading(run, system, access, report)
-            totals = reading.everything()
             return _Conclusion(
                 connector=connector,
                 system=system,
-                access=access,
                 run=run,
-                reading=reading,
+                reading=_Reading(run, system, access, clock, report),
                 also=also,
                 began=began,
                 publish=publish,
-            ).of(totals)
+            ).reached()
         except Moved:
             run.moving(also)
             raise
@@ -140,62 +145,83 @@ class Moved(Transient):
 
 
 class _Reading:
-    """Reads slices page by page: drops what is published already, adapts the rest and stages it."""
+    """Reads slices page by page: drops what is known already, adapts the rest and stages it.
 
-    def __init__(self, run: Run, system: System, access: Access, report: Report) -> None:
+    After each pass `totals` are the ERP's, `still` says whether they are those of before the pass, and
+    `quiet` whether moreover it found no row that was not known before.
+    """
+
+    def __init__(
+        self, run: Run, system: System, access: Access, clock: Callable[[], datetime], report: Report
+    ) -> None:
         self.rows = 0
         self.staged = 0
         self.rejects = 0
         self.warnings: dict[str, None] = {}  # in the order given, each once
+        self.access = access
+        self.totals: Sequence[ControlTotal] = ()
+        self.still = False
+        self.quiet = False
         self._run = run
         self._system = system
-        self._access = access
+        self._clock = clock
         self._report = report
         self._seed = meaning(system, access.settings)
         self._adapters: dict[str, Adapter] = {}
+        self._found = 0  # rows of this pass that were not known and can be read
+        self._pass = ""  # what the names of a further pass's slices end with
 
-    def everything(self) -> Sequence[ControlTotal]:
-        """Reads the totals, all slices of the run's mode and the totals again; raises Moved if they moved."""
+    def everything(self) -> None:
+        """Reads the totals, all slices of the run's mode and the totals again."""
         self._report(Step("control totals", 0, 1, 0))
-        before = self._run.totals_before(self._system.totals(self._access, self._run.accounts()))
-        self._read(self._system.plan(self._access, self._run.bookmarks, sweep=self._run.sweep))
+        self.totals = self._run.totals_before(self._system.totals(self.access, self._run.accounts()))
+        self._between_totals(self._system.plan(self.access, self._run.bookmarks, sweep=self._run.sweep))
+
+    def again(self, number: int) -> None:
+        """Reads what the next run would: what changed since the passes before, up to now; and the totals."""
+        self.access = replace(self.access, now=self._clock())
+        self._adapters.clear()
+        self._pass = f"/again-{number}"
+        self._between_totals(self._system.plan(self.access, self._run.read_so_far(), sweep=False))
+
+    def _between_totals(self, slices: Sequence[Slice]) -> None:
+        """One pass over these slices and what they lead to, and the totals after it."""
+        before, self._found = self.totals, 0
+        whole = self._read(slices)
         self._read_documents(self._run.to_read_again())
         self._read_customers(self._run.unknown_customers())
         self._read_billing(self._run.unknown_billing())
         self._report(Step("control totals", 1, 1, self.rows))
-        after = self._system.totals(self._access, self._run.accounts())
-        if _moved(before, after):
-            raise Moved(
-                f"{self._run.opened.connector}: the books moved while we read. "
-                "The last publication stays; the next run tries again."
-            )
-        return after
+        self.totals = self._system.totals(self.access, self._run.accounts())
+        self.still = _closings(before) == _closings(self.totals)
+        self.quiet = self.still and whole and not self._found
 
-    def _read(self, slices: Sequence[Slice]) -> None:
-        """Reads every slice that this run has not staged to its end yet."""
-        for number, slice_ in enumerate(slices):
-            if slice_.name in self._run.done_slices:
-                continue
+    def _read(self, slices: Sequence[Slice]) -> bool:
+        """Reads every slice that this run has not staged to its end yet; whether that was all of them."""
+        wanted = [replace(slice_, name=slice_.name + self._pass) for slice_ in slices]
+        fresh = [slice_ for slice_ in wanted if slice_.name not in self._run.done_slices]
+        for number, slice_ in enumerate(fresh, start=len(wanted) - len(fresh)):
             what = slice_.stream.replace("_", " ")
-            self._report(Step(what, number, len(slices), self.rows))
-            for page in slice_.pages(self._access):
+            self._report(Step(what, number, len(wanted), self.rows))
+            for page in slice_.pages(self.access):
                 self._stage(slice_, page)
-                self._report(Step(what, number, len(slices), self.rows))
+                self._report(Step(what, number, len(wanted), self.rows))
+        return len(fresh) == len(wanted)
 
     def _read_documents(self, keys: Sequence[tuple[str, str, str]]) -> None:
         """Reads by key what the sweep shows otherwise than we hold it, and what seems to be gone."""
         if keys:
-            self._read([self._system.documents(self._access, keys)])
+            self._read([self._system.documents(self.access, keys)])
 
     def _read_customers(self, keys: Sequence[tuple[str, str]]) -> None:
         """Reads by key the customers that items name and nobody knows yet."""
         if keys:
-            self._read([self._system.customers(self._access, keys)])
+            self._read([self._system.customers(self.access, keys)])
 
     def _read_billing(self, keys: Sequence[tuple[str, str]]) -> None:
         """Reads by key the billing documents that documents name and nobody has read yet."""
         if keys and self._system.billing is not None:
-            self._read([self._system.billing(self._access, keys)])
+            self._read([self._system.billing(self.access, keys)])
 
     def _stage(self, slice_: Slice, page: Page) -> None:
         self.warnings.update(dict.fromkeys(f"{slice_.stream}: {warning}" for warning in page.warnings))
@@ -215,49 +241,74 @@ class _Reading:
         self.rows += len(page.rows)
         self.staged += len(rows)
         self.rejects += len(rejects)
+        self._found += len(adapted.keys)
 
     def _adapter(self, name: str) -> Adapter:
         if name not in self._adapters:
-            self._adapters[name] = self._system.adapters[name](self._access)
+            self._adapters[name] = self._system.adapters[name](self.access)
         return self._adapters[name]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Conclusion:
-    """What becomes of a run that has read everything: published if the books agree and it is asked for."""
+    """What becomes of a run: published if the books agree and it is asked for."""
 
     connector: Connector
     system: System
-    access: Access
     run: Run
     reading: _Reading
     also: Also
     began: float
     publish: bool
 
-    def of(self, totals: Sequence[ControlTotal]) -> SyncResult:
-        """Compares, then publishes or holds."""
+    def reached(self) -> SyncResult:
+        """Reads until ours and the ERP's books are of one moment, then publishes or holds; raises Moved."""
+        self.reading.everything()
+        for number in range(1, FURTHER_PASSES + 1):
+            if result := self._of_one_moment():
+                return result
+            self.reading.again(number)
+        if result := self._of_one_moment():
+            return result
+        raise Moved(
+            f"{self.connector.key}: the books moved while we read, also in {FURTHER_PASSES} further passes. "
+            "The last publication stays; the next run tries again."
+        )
+
+    def _of_one_moment(self) -> SyncResult | None:
+        """Publishes or holds; None if what was read and the totals may be of different moments."""
+        if not self.reading.still:
+            return None
         lines = self.run.tie_out(
-            totals, self.connector.tolerances(), absent_is_deleted=self.system.absent_is_deleted
+            self.reading.totals,
+            self.connector.tolerances(),
+            absent_is_deleted=self.system.absent_is_deleted,
         )
         self.run.notes += self.reading.warnings
         rejects = self.run.holding_rejects()
         differences = [line for line in lines if line.status == "different"]
-        broken = self.run.broken
-        if not (differences or rejects or broken):
-            if not self.publish:
-                return self._held_as_asked(lines)
-            unproven = not totals
-            publication = self.run.publish(self.also, unproven=unproven)
-            verdict = "not proven" if unproven else _word(lines)
-            return self._result(
-                "published", verdict, lines, publication=publication.number, grade=publication.grade
-            )
+        if not (differences or rejects or self.run.broken):
+            return self._published(lines) if self.publish else self._held_as_asked(lines)
+        if not (rejects or self.reading.quiet):
+            return None
+        return self._held(lines, differences, rejects)
+
+    def _published(self, lines: list[TieOut]) -> SyncResult:
+        unproven = not self.reading.totals
+        publication = self.run.publish(self.also, unproven=unproven)
+        verdict = "not proven" if unproven else _word(lines)
+        return self._result(
+            "published", verdict, lines, publication=publication.number, grade=publication.grade
+        )
+
+    def _held(
+        self, lines: list[TieOut], differences: Sequence[TieOut], rejects: Sequence[HoldingReject]
+    ) -> SyncResult:
         explanation = [
             f"{r.stream} {r.key or 'without a readable key'}, field {r.field}: {r.message}" for r in rejects
         ]
         explanation += [line.sentence for line in self._explained(differences)]
-        explanation += broken
+        explanation += self.run.broken
         if rejects:
             reason, why = "reject", f"{len(rejects)} rows were set aside"
         elif differences:
@@ -289,7 +340,7 @@ class _Conclusion:
             )
             for line in differences
         ]
-        return self.system.explain(self.access, asked, self._ours)
+        return self.system.explain(self.reading.access, asked, self._ours)
 
     def _ours(self, place: Difference, as_of: date) -> list[tuple[str, str]]:
         return self.run.our_documents(
@@ -333,25 +384,12 @@ def meaning(system: System, settings: Any) -> int:
     return int.from_bytes(hashlib.sha256(told.encode()).digest()[:8])
 
 
-def _moved(before: Sequence[ControlTotal], after: Sequence[ControlTotal]) -> bool:
-    """Whether what was told both times is another balance; a first load finds further accounts and sums."""
-    told = {_place(t) for t in before} & {_place(t) for t in after}
-    return _closings(before, told) != _closings(after, told)
-
-
-def _place(total: ControlTotal) -> tuple[str, str, str, bool]:
-    """Its account and what kind of total it is: by currency basis, of the whole account or of a customer."""
-    return total.entity, total.account, total.basis, total.customer is None
-
-
-def _closings(
-    totals: Sequence[ControlTotal], told: Container[tuple[str, str, str, bool]]
-) -> dict[tuple[str | None, ...], tuple[Decimal, int | None]]:
-    """What must stand still: amounts and counts by place; totals of nothing say nothing."""
+def _closings(totals: Sequence[ControlTotal]) -> dict[tuple[str | None, ...], tuple[Decimal, int | None]]:
+    """What must stand still: amounts and counts by place and day; totals of nothing say nothing."""
     return {
         (t.entity, t.account, t.basis, t.currency, t.customer, t.as_of): (Decimal(t.closing), t.items)
         for t in totals
-        if _place(t) in told and (Decimal(t.closing) or t.items)
+        if Decimal(t.closing) or t.items
     }
 
 

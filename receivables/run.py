@@ -133,8 +133,12 @@ class Run:
             self._staging.keep_totals("before", totals)
         return self._staging.totals("before")
 
+    def read_so_far(self) -> Mapping[str, str]:
+        """Begins a further pass: how far the slices read by now reach, and what they staged is known."""
+        return {**self.bookmarks, **self._staging.reached()}
+
     def known(self, stream: str) -> Digests:
-        """The 16-byte digests of this stream's raw rows as published."""
+        """The 16-byte digests of this stream's raw rows as published, or as staged before this pass."""
         return self._staging.known(stream)
 
     def stage(

@@ -103,6 +103,7 @@ class Staging:
         self._waiting: defaultdict[str, bytearray] = defaultdict(bytearray)  # by name in COPY
         self._rows = 0
         self.done, self._ordinal = self._resume()
+        self._further = bool(self.done)  # whether rows staged before are known rows by now
 
     def _resume(self) -> tuple[set[str], int]:
         """The slices that ended; what was staged of others is deleted, because a slice is read as a whole."""
@@ -162,12 +163,20 @@ class Staging:
         self._waiting.clear()
         self._rows = 0
 
+    def reached(self) -> dict[str, str]:
+        """How far the slices that ended reach, by bookmark; from here on what they staged is known."""
+        self.settle()
+        self._known.clear()
+        self._further = True
+        return dict(self._connection.execute(SQL["reached"], self._scope).fetchall())
+
     def known(self, stream: str) -> Digests:
-        """The 16-byte digests of this stream's raw rows as published."""
+        """The 16-byte digests of this stream's raw rows as published, or as staged before this pass."""
         if stream not in self._known:
             with self._connection.transaction(), self._connection.cursor(binary=True) as cursor:
                 set_tenant(cursor, self._scope["tenant_id"])
-                rows = cursor.stream(SQL["known_digests"], {**self._scope, "stream": stream})
+                query = SQL["known_digests_again" if self._further else "known_digests"]
+                rows = cursor.stream(query, {**self._scope, "stream": stream})
                 self._known[stream] = Digests(blob for (blob,) in rows)
         return self._known[stream]
 
@@ -176,7 +185,7 @@ class Staging:
         self._connection.execute(SQL["analyze"], self._scope)
 
     def settle(self) -> None:
-        """Leaves one row per key, the one read last."""
+        """Leaves one row per key, the one read last, and of what was set aside what it still is."""
         if self._settled:
             return
         self.flush()
@@ -185,6 +194,7 @@ class Staging:
             for kind in KIND_OF.values():
                 self._keep_last(cursor, kind.staged, kind.key)
             self._keep_last(cursor, TABLES[-2], ("stream", "key"))
+            cursor.execute(SQL["forget_mended"], self._scope)
         self._settled = True
 
     def unknown_customers(self) -> list[tuple[str, str]]:

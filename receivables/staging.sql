@@ -62,6 +62,23 @@ using (select {key}, max(seq) as last_seq from {table} where run_id = %(run_id)s
        group by {key} having count(*) > 1) as twice
 where s.run_id = %(run_id)s and {same_key} and s.seq < twice.last_seq;
 
+-- name: forget_mended
+-- Of what was set aside, a row that was set aside again stays once, and one that was read well later goes.
+delete from receivables.staged_reject as r
+where r.run_id = %(run_id)s
+  and (exists (select from receivables.staged_reject again
+               where again.run_id = r.run_id and again.stream = r.stream and again.digest = r.digest
+                 and again.code = r.code and again.field = r.field and again.seq > r.seq)
+       or exists (select from receivables.staged_raw_digest well
+                  where well.run_id = r.run_id and well.stream = r.stream and well.key = r.key_digest
+                    and well.seq > r.seq and well.digest <> '00000000-0000-0000-0000-000000000000'));
+
+-- name: reached
+-- How far the slices that ended reach, by bookmark.
+select bookmark, max(reached) from receivables.page
+where run_id = %(run_id)s and last and bookmark is not null and reached is not null
+group by bookmark;
+
 -- name: unknown_customers
 -- Customers that staged items and receipts name and of whom nothing but the number is published or staged.
 select distinct named.entity, named.customer
@@ -81,4 +98,15 @@ order by 1, 2;
 -- The digests of the raw rows of this stream as published, 16 bytes each, in up to 256 pieces.
 select string_agg(uuid_send(digest), ''::bytea) from receivables.raw_digest
 where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and stream = %(stream)s
+group by get_byte(uuid_send(digest), 0);
+
+-- name: known_digests_again
+-- The same for a run that staged some of this stream before: of those rows, the digests of what it staged.
+select string_agg(uuid_send(digest), ''::bytea) from (
+    select p.digest from receivables.raw_digest p
+    where p.tenant_id = %(tenant_id)s and p.connector_id = %(connector_id)s and p.stream = %(stream)s
+      and not exists (select from receivables.staged_raw_digest s
+                      where s.run_id = %(run_id)s and s.stream = p.stream and s.key = p.key)
+    union all
+    select digest from receivables.staged_raw_digest where run_id = %(run_id)s and stream = %(stream)s) as known
 group by get_byte(uuid_send(digest), 0);

@@ -45,7 +45,7 @@ class Gateway:
 
     http: Session
     url: str
-    clock: datetime | None = field(default=None, init=False)  # the server's, as its first answer told it
+    clock: datetime | None = field(default=None, init=False)  # the server's, as its last answer told it
     _asked: int = field(default=0, init=False)
 
     def call(self, function: etree._Element, *, stream: str) -> tuple[Result, Response]:
@@ -71,8 +71,8 @@ class Gateway:
                 raise Transient(f"{place}: the answer ends in the middle ({size} bytes).") from None
             raise Rejected(f"{place}: the answer is none of an XML gateway: {clean(str(error))}.") from None
         result = judge(response, place)
-        if self.clock is None and response.moment:
-            self.clock = _moment(response.moment)
+        if response.moment:
+            self.clock = _moment(response.moment) or self.clock
         return result, response
 
     def listed(self, query: Query, *, stream: str, size: int = MAX_SIZE, offset: int = 0) -> Listed:

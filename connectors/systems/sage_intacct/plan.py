@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Final, TypeAlias
 
 from lxml import etree
@@ -92,7 +92,8 @@ def plan(access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> list[S
     slices.append(_customers(access, bookmarks.get(customers.STREAM, _now(access))))
     slices += [_slice(access, stream, bookmarks.get(stream)) for stream in READINGS]
     if "allocations" in bookmarks:
-        slices += [_touched(stream, bookmarks["allocations"]) for stream in TOUCHED]
+        changed = partial(allocations.changed, access, since(access, bookmarks["allocations"]))
+        slices += _touched(changed)
     slices.append(_deletions(access, bookmarks.get(deletions.STREAM, _now(access))))
     if sweep and not first:
         slices += [_sweep(stream) for stream in SWEPT]
@@ -135,18 +136,21 @@ def _begun(access: Access, reading: Reading, where: Where) -> Iterator[Page]:
     return reading(access, where)
 
 
-def _touched(stream: str, bookmark: str) -> Slice:
-    _, adapter = READINGS[stream]
-    pages = partial(_touched_pages, stream=stream, bookmark=bookmark)
-    return Slice(stream, f"{stream}/touched", pages, adapter)
+def _touched(changed: Callable[[], Sequence[Mapping[str, str]]]) -> list[Slice]:
+    """The records that payment details name which changed; these are asked for once."""
+    details = cache(changed)
+    return [
+        Slice(stream, f"{stream}/touched", partial(_touched_pages, stream=stream, details=details), adapter)
+        for stream in TOUCHED
+        for _, adapter in [READINGS[stream]]
+    ]
 
 
-def _touched_pages(access: Access, stream: str, bookmark: str) -> Iterator[Page]:
-    """The records of this stream that payment details name which changed."""
-    details = access.http.remember(
-        f"details since {bookmark}", lambda: allocations.changed(access, since(access, bookmark))
-    )
-    keys = {detail[name] for detail in details for name in TOUCHED[stream] if detail.get(name)}
+def _touched_pages(
+    access: Access, stream: str, details: Callable[[], Sequence[Mapping[str, str]]]
+) -> Iterator[Page]:
+    """The records of this stream that these payment details name."""
+    keys = {detail[name] for detail in details() for name in TOUCHED[stream] if detail.get(name)}
     wanted, number = sorted(keys, key=lambda key: (len(key), key)), 0
     for page in _of_numbers(access, stream, wanted):
         number += 1

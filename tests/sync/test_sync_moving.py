@@ -1,0 +1,220 @@
+"""The ERP posts while a sync reads: what is published is of one moment, or the run ends as moving; never held."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from encours import simulation
+from encours.sync import FURTHER_PASSES, Step
+from receivables.errors import Transient
+from tests.sync.test_sync_equal import owed, owed_by_the_journal
+from tests.sync.test_sync_intacct import KEY, Intacct, journal, started
+from tests.sync.test_sync_intacct import owed as owed_to_globex
+
+if TYPE_CHECKING:
+    from tests.sync.conftest import Erp, Install, Installation, Start
+
+SMALL = {"history_months": 1, "page_size": 100}
+BUSINESS = {"invoices": 3, "payments": 2, "partials": 1, "credit_memos": 1, "reversals": 1}
+
+
+class Meanwhile:
+    """Does something in the ERP while a sync reads; `when` is asked with the step's name and how often it came."""
+
+    def __init__(self, when: Callable[[str, int], bool], act: Callable[[], object]) -> None:
+        self.done = 0
+        self._seen: Counter[str] = Counter()
+        self._when, self._act = when, act
+
+    def __call__(self, step: Step) -> None:
+        """Looks at each step that the sync reports."""
+        self._seen[step.what] += 1
+        if self._when(step.what, self._seen[step.what]):
+            self.done += 1
+            self._act()
+
+
+def at(what: str, number: int) -> Callable[[str, int], bool]:
+    """The n-th time that this is reported: when a slice begins, and after each of its pages."""
+    return lambda step, seen: (step, seen) == (what, number)
+
+
+def always(_: str, seen: int) -> bool:
+    """At every step but the first, before which nothing is compared."""
+    return seen > 1
+
+
+@pytest.fixture(scope="module")
+def erp(start: Start) -> Erp:
+    return start("--items", "300", "--tenant", "acme").tenants["acme"]
+
+
+@pytest.fixture(scope="module")
+def installation(install: Install) -> Installation:
+    return install()
+
+
+@pytest.fixture
+def key(installation: Installation, erp: Erp) -> str:
+    """A connector of the test's own."""
+    return installation.connect(erp, f"of-{len(installation.hub.registry.connectors())}", **SMALL)
+
+
+@pytest.mark.parametrize("mode", ["snapshot", "delta", "sweep"])
+def test_what_is_posted_while_we_read_is_read_as_well(
+    mode: str, key: str, erp: Erp, installation: Installation
+) -> None:
+    if mode != "snapshot":
+        assert installation.hub.sync(key).verdict == "equal"
+    meanwhile = Meanwhile(at("accounting items", 3), partial(erp.post, **BUSINESS))
+
+    result = installation.hub.sync(key, sweep=mode == "sweep", progress=meanwhile)
+
+    assert (result.mode, meanwhile.done) == (mode, 1)
+    assert (result.state, result.verdict) == ("published", "equal"), result.explanation
+    assert owed(partial(installation.of, key)) == owed_by_the_journal(erp)
+    again = installation.hub.sync(key, sweep=False)
+    assert (again.verdict, again.rows_staged) == ("equal", 0)
+
+
+def test_a_further_pass_stages_what_is_new_and_nothing_else(
+    key: str, erp: Erp, installation: Installation
+) -> None:
+    installation.hub.sync(key)
+    before = owed_by_the_journal(erp)
+    erp.post(invoices=30)
+    meanwhile = Meanwhile(at("control totals", 2), partial(erp.post, invoices=2))
+
+    result = installation.hub.sync(key, sweep=False, progress=meanwhile)
+
+    assert (meanwhile.done, result.verdict) == (1, "equal"), result.explanation
+    new = len(owed_by_the_journal(erp)) - len(before)
+    assert new >= 32
+    assert new <= result.rows_staged <= 2 * new, "once as created, and once as changed"
+
+
+def test_books_that_never_stand_still_are_moving_and_not_held(
+    key: str, erp: Erp, installation: Installation
+) -> None:
+    installation.hub.sync(key)
+    before, since = installation.visible(key), erp.last_request()
+    meanwhile = Meanwhile(always, partial(erp.post, invoices=1))
+
+    with pytest.raises(Transient, match=f"{key}: the books moved while we read, also in 3 further passes"):
+        installation.hub.sync(key, sweep=False, progress=meanwhile)
+
+    assert installation.visible(key) == before
+    assert installation.last_run(key).state == "moving"
+    deltas = [r for r in erp.requests_since(since) if "ClearingCreationDate" in str(r)]
+    assert len(deltas) >= 1 + FURTHER_PASSES
+    assert installation.hub.sync(key, sweep=False).verdict == "equal"
+    assert owed(partial(installation.of, key)) == owed_by_the_journal(erp)
+
+
+def test_a_difference_is_held_after_a_pass_that_found_nothing(
+    key: str, erp: Erp, installation: Installation
+) -> None:
+    installation.hub.sync(key)
+    erp.fault("manual_journal")
+    erp.post(invoices=1)
+    try:
+        result = installation.hub.sync(key, sweep=False)
+    finally:
+        erp.well()
+    assert (result.state, result.reason) == ("held", "difference")
+
+
+def test_an_interrupted_further_pass_is_done_again(key: str, erp: Erp, installation: Installation) -> None:
+    installation.hub.sync(key)
+
+    def interrupt() -> None:
+        erp.post(**BUSINESS)
+        raise KeyboardInterrupt
+
+    erp.post(invoices=2)
+    first = Meanwhile(at("control totals", 2), partial(erp.post, invoices=1))
+    second = Meanwhile(at("accounting items", 9), interrupt)
+
+    def both(step: Step) -> None:
+        first(step)
+        second(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        installation.hub.sync(key, sweep=False, progress=both)
+    left = installation.last_run(key)
+    assert left.state == "reading"
+
+    result = installation.hub.sync(key, sweep=False)
+
+    assert (result.run, result.state, result.verdict) == (left.number, "published", "equal")
+    assert owed(partial(installation.of, key)) == owed_by_the_journal(erp)
+
+
+# -- Sage Intacct ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def globex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Intacct]:
+    with started(tmp_path_factory.mktemp("globex"), "--items", "300") as company:
+        yield company
+
+
+@pytest.fixture(scope="module")
+def connected(install: Install, globex: Intacct) -> Installation:
+    """An installation that has loaded the company for the first time."""
+    installed = install()
+    simulation.connect(installed.hub, {"globex": globex.told})
+    assert installed.hub.sync(KEY).verdict == "equal"
+    return installed
+
+
+@pytest.mark.parametrize("stream", ["invoices", "adjustments", "receipts", "allocations"])
+@pytest.mark.parametrize(
+    "kind", ["invoices", "payments", "applied_credits", "overpayments", "payment_reversals"]
+)
+def test_what_is_posted_at_globex_while_we_read_is_read_as_well(
+    stream: str, kind: str, connected: Installation, globex: Intacct
+) -> None:
+    meanwhile = Meanwhile(at(stream, 2), lambda: globex.control("post", **{kind: 2}))
+
+    result = connected.hub.sync(KEY, sweep=False, progress=meanwhile)
+
+    assert meanwhile.done == 1
+    assert (result.state, result.verdict) == ("published", "equal"), result.explanation
+    assert owed_to_globex(connected) == journal(globex)
+
+
+def test_what_no_total_shows_is_not_held(connected: Installation, globex: Intacct) -> None:
+    """A credit is applied after the sweep has shown the invoice and before it shows the credit: on the account
+    nothing changes, and ours is of two moments."""
+    invoice, credit = an_invoice_and_a_credit_of_its_size(globex)
+    assert connected.hub.sync(KEY, sweep=False).verdict == "equal"
+    before = journal(globex)
+    meanwhile = Meanwhile(at("sweep", 2), lambda: globex.control("post", settle=[[invoice, credit]]))
+
+    result = connected.hub.sync(KEY, sweep=True, progress=meanwhile)
+
+    assert (meanwhile.done, journal(globex)) == (1, before)
+    assert (result.state, result.verdict) == ("published", "equal"), result.explanation
+    assert owed_to_globex(connected) == before
+
+
+def an_invoice_and_a_credit_of_its_size(globex: Intacct) -> tuple[str, str]:
+    """Keys of an open invoice and of a credit memo of its customer that is not less."""
+    shared = ("customer", "account", "currency", "entity")
+    for _ in range(50):
+        globex.control("post", credit_memos=5, entity="N-100")
+        items = [(Decimal(item["amount"]), item) for item in globex.control("journal")["open_items"]]
+        memos = [(amount, item) for amount, item in items if amount < 0 and item["object"] == "ARADJUSTMENT"]
+        for amount, invoice in items:
+            for memo_amount, memo in memos:
+                same = all(invoice[name] == memo[name] for name in shared)
+                if same and invoice["object"] == "ARINVOICE" and 0 < amount <= -memo_amount:
+                    return invoice["key"], memo["key"]
+    raise AssertionError("no credit is as large as an invoice")
