@@ -188,10 +188,15 @@ class _Reading:
         """One pass over these slices and what they lead to, and the totals after it."""
         before, self._found = self.totals, 0
         whole = self._read(slices)
+        if self._pass and self._found and not self._run.news():
+            self._found = 0
+        found = self._found
         self._read_documents(self._run.to_read_again())
         self._read_customers(self._run.unknown_customers())
         self._read_billing(self._run.unknown_billing())
         self._report(Step("control totals", 1, 1, self.rows))
+        if self._pass:
+            self._found = found  # what is read by key is asked for in every pass
         self.totals = self._system.totals(self.access, self._run.accounts())
         self.still = _closings(before) == _closings(self.totals)
         self.quiet = self.still and whole and not self._found

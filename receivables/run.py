@@ -137,6 +137,10 @@ class Run:
         """Begins a further pass: how far the slices read by now reach, and what they staged is known."""
         return {**self.bookmarks, **self._staging.reached()}
 
+    def news(self) -> bool:
+        """Whether a further pass has staged a record that is new or changed, as far as it has got."""
+        return self._staging.news()
+
     def known(self, stream: str) -> Digests:
         """The 16-byte digests of this stream's raw rows as published, or as staged before this pass."""
         return self._staging.known(stream)

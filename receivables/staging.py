@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 
 from receivables import copy_text
 from receivables.digests import Digests
-from receivables.kinds import KIND_OF, Kind, columns, same
+from receivables.kinds import KIND_OF, PUBLISHED, Kind, columns, same
 from receivables.queries import queries
 from receivables.records import ControlTotal, Customer, Record, Reject
 
@@ -104,6 +104,7 @@ class Staging:
         self._rows = 0
         self.done, self._ordinal = self._resume()
         self._further = bool(self.done)  # whether rows staged before are known rows by now
+        self._first = 0  # the first seq of this pass
 
     def _resume(self) -> tuple[set[str], int]:
         """The slices that ended; what was staged of others is deleted, because a slice is read as a whole."""
@@ -167,8 +168,28 @@ class Staging:
         """How far the slices that ended reach, by bookmark; from here on what they staged is known."""
         self.settle()
         self._known.clear()
-        self._further = True
+        self._further, self._first = True, self._ordinal << PAGE_BITS
         return dict(self._connection.execute(SQL["reached"], self._scope).fetchall())
+
+    def news(self) -> bool:
+        """Whether a record staged in this further pass is none that was known; to be asked before `settle`.
+
+        An ERP may give one row in two forms, of which the digests differ and the records do not.
+        """
+        self.flush()
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            set_tenant(cursor, self._scope["tenant_id"])
+            for kind in PUBLISHED:
+                query = sql.SQL(SQL["news"]).format(
+                    staged=kind.staged,
+                    current=kind.current,
+                    same_staged=same(kind.key, "b", "n"),
+                    same_current=same(kind.key, "c", "n"),
+                )
+                (found,) = cursor.execute(query, {**self._scope, "first": self._first}).fetchone() or (True,)
+                if found:
+                    return True
+        return False
 
     def known(self, stream: str) -> Digests:
         """The 16-byte digests of this stream's raw rows as published, or as staged before this pass."""

@@ -79,6 +79,15 @@ select bookmark, max(reached) from receivables.page
 where run_id = %(run_id)s and last and bookmark is not null and reached is not null
 group by bookmark;
 
+-- name: news
+-- Whether rows of a kind staged from this place on say what was neither staged before nor, failing that, published.
+select exists (
+    select from {staged} n
+    left join {staged} b on b.run_id = n.run_id and {same_staged} and b.seq < %(first)s
+    left join {current} c on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s and {same_current}
+    where n.run_id = %(run_id)s and n.seq >= %(first)s
+      and n.digest is distinct from coalesce(b.digest, c.digest));
+
 -- name: unknown_customers
 -- Customers that staged items and receipts name and of whom nothing but the number is published or staged.
 select distinct named.entity, named.customer

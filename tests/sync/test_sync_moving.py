@@ -191,12 +191,12 @@ def test_what_is_posted_at_globex_while_we_read_is_read_as_well(
 
 
 def test_what_no_total_shows_is_not_held(connected: Installation, globex: Intacct) -> None:
-    """A credit is applied after the sweep has shown the invoice and before it shows the credit: on the account
-    nothing changes, and ours is of two moments."""
-    invoice, credit = an_invoice_and_a_credit_of_its_size(globex)
+    """A credit is applied after the sweep has shown invoices and before it shows adjustments, one being the debt and
+    one the credit: on the account nothing changes, and ours is of two moments."""
+    debt, credit = a_debt_and_a_credit_of_its_size(globex)
     assert connected.hub.sync(KEY, sweep=False).verdict == "equal"
     before = journal(globex)
-    meanwhile = Meanwhile(at("sweep", 2), lambda: globex.control("post", settle=[[invoice, credit]]))
+    meanwhile = Meanwhile(at("sweep", 2), lambda: globex.control("post", settle=[[debt, credit]]))
 
     result = connected.hub.sync(KEY, sweep=True, progress=meanwhile)
 
@@ -205,16 +205,16 @@ def test_what_no_total_shows_is_not_held(connected: Installation, globex: Intacc
     assert owed_to_globex(connected) == before
 
 
-def an_invoice_and_a_credit_of_its_size(globex: Intacct) -> tuple[str, str]:
-    """Keys of an open invoice and of a credit memo of its customer that is not less."""
+def a_debt_and_a_credit_of_its_size(globex: Intacct) -> tuple[str, str]:
+    """Keys of a debt and of a credit of its customer that is not less, one an invoice, the other an adjustment."""
     shared = ("customer", "account", "currency", "entity")
-    for _ in range(50):
-        globex.control("post", credit_memos=5, entity="N-100")
+    for _ in range(20):
+        globex.control("post", order_entry_credits=5, debit_memos=5, entity="N-100")
         items = [(Decimal(item["amount"]), item) for item in globex.control("journal")["open_items"]]
-        memos = [(amount, item) for amount, item in items if amount < 0 and item["object"] == "ARADJUSTMENT"]
-        for amount, invoice in items:
-            for memo_amount, memo in memos:
-                same = all(invoice[name] == memo[name] for name in shared)
-                if same and invoice["object"] == "ARINVOICE" and 0 < amount <= -memo_amount:
-                    return invoice["key"], memo["key"]
-    raise AssertionError("no credit is as large as an invoice")
+        credit_notes = [(amount, item) for amount, item in items if amount < 0]
+        for amount, debt in items:
+            for credited, credit in credit_notes:
+                same = all(debt[name] == credit[name] for name in shared)
+                if same and debt["object"] != credit["object"] and 0 < amount <= -credited:
+                    return debt["key"], credit["key"]
+    raise AssertionError("no credit is as large as a debt")
