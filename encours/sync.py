@@ -30,6 +30,7 @@ from connectors.kit.stream import Access, Adapter, Difference, Explained, Page, 
 from encours.registry import Connect, Connector
 from identity.authority import Authority
 from identity.signing import OriginAuth
+from receivables.crash import passing
 from receivables.errors import Fatal, Transient, Unreadable
 from receivables.records import ControlTotal, Reject
 from receivables.run import Also, HoldingReject
@@ -179,6 +180,7 @@ class _Reading:
 
     def again(self, number: int) -> None:
         """Reads what the next run would: what changed since the passes before, up to now; and the totals."""
+        passing("again")
         self.access = replace(self.access, now=self._clock())
         self._adapters.clear()
         self._pass = f"/again-{number}"
@@ -208,6 +210,7 @@ class _Reading:
         for number, slice_ in enumerate(fresh, start=len(wanted) - len(fresh)):
             what = slice_.stream.replace("_", " ")
             self._report(Step(what, number, len(wanted), self.rows))
+            passing("before_page")
             for page in slice_.pages(self.access):
                 self._stage(slice_, page)
                 self._report(Step(what, number, len(wanted), self.rows))
@@ -229,6 +232,7 @@ class _Reading:
             self._read([self._system.billing(self.access, keys)])
 
     def _stage(self, slice_: Slice, page: Page) -> None:
+        passing("received")
         self.warnings.update(dict.fromkeys(f"{slice_.stream}: {warning}" for warning in page.warnings))
         seed, of_row = self._seed, xxhash.xxh3_128_digest
         digests = [of_row(row, seed) for row in page.rows]
@@ -242,6 +246,7 @@ class _Reading:
         # Else a row that is mended to what it was before its fault would pass for unchanged.
         kept += [(error.key.encode(), FAULTY) for _, error in adapted.unreadable if error.key]
         rejects = [_reject(slice_.stream, raw, error) for raw, error in adapted.unreadable]
+        passing("parsed")
         self._run.stage(slice_, page, adapted, kept, rejects)
         self.rows += len(page.rows)
         self.staged += len(rows)

@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 
 from receivables.ageing import BUCKET, BUCKETS
 from receivables.billing import SIGN
+from receivables.crash import passing
 from receivables.errors import Conflict
 from receivables.kinds import DOCUMENT, PUBLISHED, WITHDRAWN, Kind, columns, same
 from receivables.queries import queries
@@ -78,6 +79,7 @@ def publish(
             counts[kind.name] = counts.get(kind.name, 0) + done["written"] - done["changed"]
             changes[kind.name] += done["written"]
             content ^= int(done["old"] or "0", 2) ^ int(done["new"] or "0", 2)
+            passing("merging")
         cursor.execute(SQL["raw_digests" if last else "first_raw_digests"], scope)
         written = cursor.rowcount + sum(changes.values())
         cursor.execute(SQL["bookmarks"], scope)

@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 from receivables import billing, staging, tie_out
 from receivables.aliases import Aliases
 from receivables.applying import Applying
+from receivables.crash import passing
 from receivables.digests import Digests
 from receivables.errors import Conflict, Rejected
 from receivables.invariants import broken
@@ -260,6 +261,7 @@ class Run:
         """
         self._gate(unproven=unproven)
         self._staging.settle()
+        passing("compared")
         scope = {**self._scope, "now": self._clock(), "day": self.opened.day}
         with self._connection.transaction():
             self._staging.complete_customers()
@@ -277,6 +279,8 @@ class Run:
                 self._aliases.keep(cursor, scope)
                 self._end(cursor, scope, "published")
             also(self._connection)
+            passing("merged")
+        passing("published")
         staging.forget(self._connection, self.opened.run_id)
         return published
 

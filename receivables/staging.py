@@ -18,6 +18,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from receivables import copy_text
+from receivables.crash import passing
 from receivables.digests import Digests
 from receivables.kinds import KIND_OF, PUBLISHED, Kind, columns, same
 from receivables.queries import queries
@@ -150,17 +151,24 @@ class Staging:
         self._ordinal += 1
         self._settled, self._unknown = False, None
         if page.last:
+            passing("last_page")
             self.done.add(slice_.name)
         if page.last or rejects or self._rows >= BATCH:
             self.flush()
 
     def flush(self) -> None:
         """Stages the pages that wait, in one transaction."""
+        if not self._waiting:
+            return
         with self._connection.transaction(), self._connection.cursor() as cursor:
             for name, text in self._waiting.items():
                 if text:
                     with cursor.copy(COPY[name]) as copy:
                         copy.write(text)
+                        passing("rejecting" if name == "reject" else "copying")
+            passing("staged")
+            passing("commit_sent", lambda: self._connection.pgconn.send_query(b"commit"))
+        passing("committed")
         self._waiting.clear()
         self._rows = 0
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import psycopg
 import pytest
@@ -37,7 +37,7 @@ print(hub.sync(key, sweep=sweep).state, flush=True)
 """
 
 LOOK = """
-select %(connector)s as connector_id, r.number, r.state, l.pid is not null as locked,
+select %(connector)s as connector_id, r.number, r.state, l.pid is not null as locked, l.pid as holder,
        a.backend_xid is not null as writing,
        (select count(*) from receivables.page p where p.run_id = r.run_id) as pages,
        exists (select from receivables.staged_control_total t
@@ -68,6 +68,7 @@ class Look:
     number: int | None
     state: str | None
     locked: bool
+    holder: int | None  # the server's process that holds the lock
     writing: bool
     pages: int
     compared: bool
@@ -117,6 +118,11 @@ class Watch:
     def visible(self) -> dict[str, list[str]]:
         """All that readers see of the connector."""
         return {table: sorted(map(repr, self.rows(table))) for table in VISIBLE}
+
+    def terminate(self, holder: int | None) -> None:
+        """Ends the server's side of a run's connection, as when the network is gone for long; its lock is free."""
+        self._connection.execute("select pg_terminate_backend(%s)", [holder])
+        self.until(lambda look: not look.locked)
 
     def publication(self) -> dict[str, Any]:
         """The latest publication."""
@@ -174,7 +180,12 @@ class Syncing:
         return self.process.returncode, said.strip(), complaint
 
 
-Spawn = Callable[[Installation], Syncing]
+class Spawn(Protocol):
+    """Starts a process that waits to be told what to sync; further variables go to its environment."""
+
+    def __call__(self, installation: Installation, **environment: str) -> Syncing: ...
+
+
 Watching = Callable[[Installation, str], Watch]
 
 
@@ -183,10 +194,10 @@ def spawn() -> Iterator[Spawn]:
     """Starts processes that wait to be told what to sync; none of them outlives the test."""
     started: list[subprocess.Popen[str]] = []
 
-    def spawned(installation: Installation) -> Syncing:
+    def spawned(installation: Installation, **environment: str) -> Syncing:
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM],
-            env={**os.environ, **installation.environment},
+            env={**os.environ, **installation.environment, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
