@@ -55,6 +55,7 @@ def holds(condition: etree._Element, row: Mapping[str, str]) -> bool:
         "greaterthan": lambda: parsed(value) > parsed(asked[0]),
         "greaterthanorequalto": lambda: parsed(value) >= parsed(asked[0]),
         "lessthanorequalto": lambda: parsed(value) <= parsed(asked[0]),
+        "between": lambda: parsed(asked[0]) <= parsed(value) <= parsed(asked[1]),
     }
     return compare[str(condition.tag)]()
 

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -48,7 +48,7 @@ OF_INTACCT = (
     "payment_reversals", "reversals", "order_entry_credits",
 )  # fmt: skip
 
-Books = dict[tuple[str, ...], Any]
+Books = Mapping[Any, Any]  # amounts by place
 
 
 @dataclass

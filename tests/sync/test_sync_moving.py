@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from encours import simulation
+from encours.hub import Hub
 from encours.sync import FURTHER_PASSES, Step
 from receivables.errors import Transient
 from tests.sync.test_sync_equal import owed, owed_by_the_journal
@@ -218,3 +220,26 @@ def a_debt_and_a_credit_of_its_size(globex: Intacct) -> tuple[str, str]:
                 if same and debt["object"] != credit["object"] and 0 < amount <= -credited:
                     return debt["key"], credit["key"]
     raise AssertionError("no credit is as large as a debt")
+
+
+def test_what_is_committed_late_is_found_by_the_second_reader(
+    install: Install, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A document with a moment an hour before the bookmark: the next run's delta does not ask for it any more."""
+    installed = install()
+    with company(tmp_path_factory.mktemp("late")) as globex:
+        simulation.connect(installed.hub, {"globex": globex.told})
+        began = datetime.now(UTC)
+        assert installed.hub.sync(KEY).verdict == "equal"
+        morning = datetime.combine(began.date() + timedelta(days=1), time(8), UTC)
+        globex.control("day", day=morning.date().isoformat())
+        late = morning - (began - timedelta(hours=1))
+        globex.control("post", invoices=2, payments=1, late=int(late.total_seconds()))
+        hub = Hub(installed.hub.settings, clock=lambda: morning + timedelta(minutes=5))
+
+        result = hub.sync(KEY, sweep=False)
+
+        assert (result.state, result.verdict) == ("published", "equal"), result.explanation
+        assert owed_to_globex(installed) == journal(globex)
+    (mark,) = [row["value"] for row in installed.of(KEY, "bookmark") if row["name"] == "late"]
+    assert datetime.fromisoformat(mark) <= morning - timedelta(hours=2) + timedelta(minutes=5)

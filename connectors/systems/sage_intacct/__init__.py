@@ -44,9 +44,9 @@ from receivables.records import ControlTotal
 
 CAPABILITIES: Final = Capabilities(
     modes=("snapshot", "delta", "sweep"),
-    changes="By WHENMODIFIED, ten minutes before the bookmark, and without one; what changed payment details "
-    "name is read as well, and what is published under a customer's number that changed. The sweep reads "
-    "all that is open.",
+    changes="By WHENMODIFIED, ten minutes before the bookmark, and without one; once an hour two hours back "
+    "as well, for what was committed late. What changed payment details name is read too, and what is "
+    "published under a customer's number that changed. The sweep reads all that is open.",
     deletes="AUDITHISTORY tells every run what was deleted: it closes if a read by key does not find it. "
     "What a sweep does not show and a read by key does not find closes if the ledger agrees only without it; "
     "else it is a suspect, and stays open.",

@@ -7,14 +7,17 @@ developer.intacct.com, "Parameter formats".
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from receivables.errors import Unreadable
 from receivables.values import Days
 
 PRINTED: Final = re.compile(r"(\d{2})/(\d{2})/(\d{4})(?: \d{2}:\d{2}:\d{2})?")
 MOMENT: Final = "%m/%d/%Y %H:%M:%S"
+CHANGE: Final = timedelta(hours=2)  # no zone puts its clocks back by more
+NOTHING: Final = timedelta(0)
 
 
 class PrintedDays:
@@ -38,6 +41,23 @@ class PrintedDays:
     def or_none(self, text: str | None, field: str) -> str | None:
         """The day, or None where there is none."""
         return self(text, field) if text else None
+
+
+def earliest(moment: datetime, zone: ZoneInfo) -> datetime:
+    """The earliest that a clock in this zone shows at the moment or later.
+
+    Where clocks are put back within the next hours, that is what they show right after.
+    """
+    return moment.astimezone(zone) - max(_offset(moment, zone) - _offset(moment + CHANGE, zone), NOTHING)
+
+
+def latest(moment: datetime, zone: ZoneInfo) -> datetime:
+    """The latest that a clock in this zone has shown at the moment or in the hours before."""
+    return moment.astimezone(zone) + max(_offset(moment - CHANGE, zone) - _offset(moment, zone), NOTHING)
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or NOTHING
 
 
 def printed(moment: datetime) -> str:

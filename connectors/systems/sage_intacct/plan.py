@@ -1,11 +1,13 @@
 """What one run reads, in slices: the first load, the deltas since the bookmarks, and the sweep.
 
 A delta asks for WHENMODIFIED from the bookmark minus ten minutes, and for records that have no such moment.
-It reads as well what changed payment details pay and pay with: a reversed payment opens an invoice without
-moving its moment. It has no upper bound: Intacct gives its totals of a day and not of a moment, so that a
-bound would hide from us what the totals know. The bound is the bookmark instead: the moment before the first
-row was asked for. The first load never filters on the moment. The audit history is read after all rows: what
-was deleted while they were read is in it. The sweep reads all that is open. Interface sheet, section 6.
+What is committed later than that, with the moment at which it was begun, a second reader finds: once an hour
+it asks again for an hour that lies two hours back. A delta reads as well what changed payment details pay and
+pay with: a reversed payment opens an invoice without moving its moment. It has no upper bound: Intacct gives
+its totals of a day and not of a moment, so that a bound would hide from us what the totals know. The bound is
+the bookmark instead: the moment before the first row was asked for. The first load never filters on the
+moment. The audit history is read after all rows: what was deleted while they were read is in it. The sweep
+reads all that is open. Interface sheet, section 6.
 """
 
 from __future__ import annotations
@@ -29,11 +31,14 @@ from connectors.systems.sage_intacct import (
     payments,
 )
 from connectors.systems.sage_intacct.asking import KEYS_OF_ONE_REQUEST, gateway, in_entities
-from connectors.systems.sage_intacct.days import printed
+from connectors.systems.sage_intacct.days import earliest, latest, printed
 from connectors.systems.sage_intacct.fields import ADJUSTMENT, ADVANCE, INVOICE, PAYMENT
 from receivables.errors import Rejected
 
 OVERLAP: Final = timedelta(minutes=10)
+BEHIND: Final = timedelta(hours=2)  # of the second reader: what was committed that late is found
+EVERY: Final = timedelta(hours=1)  # how often it reads: requests are billed
+LATE: Final = "late"  # its bookmark
 MOMENT: Final = "WHENMODIFIED"
 
 Where: TypeAlias = "etree._Element | None"  # noqa: SLF001  # lxml has no public name for it
@@ -93,7 +98,9 @@ def plan(access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> list[S
     slices += [_slice(access, stream, bookmarks.get(stream)) for stream in READINGS]
     if "allocations" in bookmarks:
         changed = partial(allocations.changed, access, since(access, bookmarks["allocations"]))
-        slices += _touched(changed)
+        slices += _touched("touched", changed)
+    if not first:
+        slices += _late(access, bookmarks)
     slices.append(_deletions(access, bookmarks.get(deletions.STREAM, _now(access))))
     if sweep and not first:
         slices += [_sweep(stream) for stream in SWEPT]
@@ -136,11 +143,30 @@ def _begun(access: Access, reading: Reading, where: Where) -> Iterator[Page]:
     return reading(access, where)
 
 
-def _touched(changed: Callable[[], Sequence[Mapping[str, str]]]) -> list[Slice]:
+def _late(access: Access, bookmarks: Mapping[str, str]) -> list[Slice]:
+    """What changed in the hours before the last two, once more: it may have been committed since."""
+    until = datetime.fromisoformat(_now(access)) - BEHIND
+    known = LATE in bookmarks
+    begin = _moment(access, bookmarks[LATE]) if known else _moment(access, bookmarks["invoices"]) - BEHIND
+    if known and until - begin < EVERY:
+        return []
+    where = between(access, begin, until)
+    slices = [
+        Slice(stream, f"{stream}/{LATE}", partial(_begun, reading=reading, where=where), adapter)
+        for stream, (reading, adapter) in READINGS.items()
+    ]
+    slices += _touched(f"touched-{LATE}", partial(allocations.changed, access, where))
+    pages = partial(customers.changed, where=where)
+    name = f"{customers.STREAM}/{LATE}"
+    last = Slice(customers.STREAM, name, pages, "customers", bookmark=LATE, reached=until.isoformat())
+    return [*slices, last]
+
+
+def _touched(name: str, changed: Callable[[], Sequence[Mapping[str, str]]]) -> list[Slice]:
     """The records that payment details name which changed; these are asked for once."""
     details = cache(changed)
     return [
-        Slice(stream, f"{stream}/touched", partial(_touched_pages, stream=stream, details=details), adapter)
+        Slice(stream, f"{stream}/{name}", partial(_touched_pages, stream=stream, details=details), adapter)
         for stream in TOUCHED
         for _, adapter in [READINGS[stream]]
     ]
@@ -176,7 +202,7 @@ def _deletions(access: Access, bookmark: str) -> Slice:
     return Slice(
         deletions.STREAM,
         deletions.STREAM,
-        partial(deletions.pages, since=_moment(access, bookmark)),
+        partial(deletions.pages, since=_moment(access, bookmark) - OVERLAP),
         "deletions",
         bookmark=deletions.STREAM,
         reached=_now(access),
@@ -199,13 +225,18 @@ def _now(access: Access) -> str:
 
 def since(access: Access, bookmark: str) -> etree._Element:
     """The condition for what changed since the bookmark, and for what has no moment of change."""
-    in_zone = printed(_moment(access, bookmark).astimezone(access.zone))
+    in_zone = printed(earliest(_moment(access, bookmark) - OVERLAP, access.zone))
     return any_of(compared("greaterthanorequalto", MOMENT, in_zone), compared("isnull", MOMENT))
 
 
+def between(access: Access, begin: datetime, until: datetime) -> etree._Element:
+    """The condition for what changed from one moment to another."""
+    shown = (printed(earliest(begin, access.zone)), printed(latest(until, access.zone)))
+    return compared("between", MOMENT, *shown)
+
+
 def _moment(access: Access, bookmark: str) -> datetime:
-    """The moment to read from: the bookmark's minus the overlap."""
     try:
-        return datetime.fromisoformat(bookmark).astimezone(UTC) - OVERLAP
+        return datetime.fromisoformat(bookmark).astimezone(UTC)
     except ValueError:
         raise Rejected(f"{access.http.connector}: the bookmark {bookmark[:40]!r} is no moment.") from None
