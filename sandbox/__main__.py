@@ -1,7 +1,8 @@
-"""`python -m sandbox`: start the simulated ERPs, post business into running ones, or play a month."""
+"""`python -m sandbox`: start simulated ERPs or an identity provider, post business into ERPs, or play a month."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +13,9 @@ import requests
 import typer
 
 from sandbox.control import Refused
+from sandbox.idp import profile
+from sandbox.idp.serve import Plan as IdpPlan
+from sandbox.idp.serve import serve as serve_idp
 from sandbox.intacct import world as intacct_world
 from sandbox.intacct.tenant import origin
 from sandbox.month import play
@@ -21,7 +25,9 @@ from sandbox.world import EXAMPLE
 
 EXAMPLES = (EXAMPLE, intacct_world.EXAMPLE)
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Simulated ERPs over real HTTP.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Simulated ERPs and identity provider over real HTTP."
+)
 
 
 @app.command()
@@ -42,6 +48,9 @@ def start(
         list[str] | None, typer.Option(help="A fault to switch on: NAME or NAME:TENANT.")
     ] = None,
     tls: Annotated[tuple[Path, Path] | None, typer.Option(help="Certificate and key: serve https.")] = None,
+    idp: Annotated[
+        str, typer.Option(help="Control address of a running `idp`: its bearer tokens sign in too.")
+    ] = "",
 ) -> None:
     """Start; one JSON line is printed when ready. SIGTERM or Ctrl-C stops."""
     if world not in ("seeded", *EXAMPLES):
@@ -55,6 +64,7 @@ def start(
         today=today.date() if today else None,
         faults=fault or [],
         tls=tls,
+        idp=idp,
     )
     try:
         serve(plan)
@@ -180,6 +190,39 @@ def refusals() -> Iterator[None]:
     except (Refused, requests.RequestException) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
+
+
+@app.command()
+def idp(
+    *,
+    home: Annotated[Path, typer.Option(help="Folder of the log and of what outlives a restart.")],
+    name: Annotated[
+        str, typer.Option("--profile", help=f"How the provider behaves: {', '.join(profile.names())}.")
+    ] = "strict",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a field of the profile: access_seconds=5. May be repeated."),
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port; the next is its control; 0: free ones.")] = 0,
+    seed: Annotated[int, typer.Option(help="Same seed, same secrets.")] = 7,
+    tls: Annotated[tuple[Path, Path] | None, typer.Option(help="Certificate and key: serve https.")] = None,
+    client_ca: Annotated[Path | None, typer.Option(help="Authority of clients' certificates.")] = None,
+) -> None:
+    """Start an identity provider; one JSON line is printed when ready. SIGTERM or Ctrl-C stops."""
+    try:
+        named = profile.load(name, dict(_setting(text) for text in setting or []))
+        serve_idp(IdpPlan(home, name, named, port, seed, tls, client_ca))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _setting(text: str) -> tuple[str, object]:
+    """Read NAME=VALUE; a value that is no JSON is a text."""
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
 
 
 app(prog_name="python -m sandbox")

@@ -1,9 +1,9 @@
 """The simulated SAP Gateway: OData V2 services of one tenant, read only, under /sap/opu/odata/sap/.
 
 Envelope, raw values and paging parameters follow recorded answers and the OpenAPI files [F]; statuses,
-error codes and the HTML of a failed sign-in are customary [D, K]. It refuses writing, `$batch`, `$expand`,
-Atom feeds and what `sandbox.query` and `sandbox.filters` refuse: with a V2 error, as JSON or Atom XML as
-the request asks.
+error codes and the HTML of a failed sign-in are customary [D, K]; so is that a bearer token needs the scope
+`<SERVICE>_0001` [K]. It refuses writing, `$batch`, `$expand`, Atom feeds and what `sandbox.query` and
+`sandbox.filters` refuse: with a V2 error, as JSON or Atom XML as the request asks.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import msgspec
 from starlette.requests import Request
 
 from sandbox import edmx, ledger
+from sandbox.bearer import IdentityProvider, challenge
 from sandbox.faults import View
 from sandbox.filters import BadQuery, Column, key_predicate
 from sandbox.query import Chooser, Chosen, Options, read_options
@@ -32,6 +33,7 @@ ROOT = "/sap/opu/odata/sap/"
 RESOURCE = re.compile(r"(?P<set>\w+)(?:\((?P<key>.*)\))?(?P<count>/\$count)?")
 JSON = "application/json;charset=utf-8"
 NOT_FOUND_CODE = "005056A509B11EE1B9A8FEC11C23378E"
+REALM = "SAP NetWeaver Application Server [S4H/100]"
 UNAUTHORISED = (
     b"<html><head><title>Logon failed</title></head><body><h1>Anmeldung fehlgeschlagen</h1></body></html>"
 )
@@ -102,6 +104,7 @@ class Gateway:
     def __init__(self, view: View, credentials: Credentials) -> None:
         self.view = view
         self.credentials = credentials
+        self.identity = IdentityProvider()
         self.paging = {
             "A_Customer": Paging(500, links=True),
             "A_BusinessPartnerAddress": Paging(500, links=True),
@@ -116,11 +119,12 @@ class Gateway:
         service, _, resource = path.partition("/")
         resource = resource.rstrip("/")
         as_json = self._wants_json(request)
-        user = self._signed_in(request)
-        if user is None:
-            realm = {"WWW-Authenticate": 'Basic realm="SAP NetWeaver Application Server [S4H/100]"'}
-            return Answer(401, UNAUTHORISED, "text/html;charset=utf-8", realm, service, resource)
+        user: str | None = ""
         try:
+            user = self._signed_in(request, service)
+            if user is None:
+                realm = {"WWW-Authenticate": _challenge(request)}
+                return Answer(401, UNAUTHORISED, "text/html;charset=utf-8", realm, service, resource)
             answer = self._answer(request, service, resource, as_json=as_json)
         except BadQuery as error:
             body, media_type = error_body(error.code, str(error), as_json=as_json)
@@ -128,12 +132,22 @@ class Gateway:
         except Failure as error:
             body, media_type = error_body(error.code, error.message, as_json=as_json)
             answer = Answer(error.status, body, media_type, {}, service, resource)
-        answer.user = user
+        answer.user = user or ""
         return answer
 
-    def _signed_in(self, request: Request) -> str | None:
-        """Give the user's name when it signed in with the right password."""
-        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    def _signed_in(self, request: Request, service: str) -> str | None:
+        """Give the name of the user that signed in with the right password or with a live token.
+
+        Raises:
+            Failure: the token is not good for the service.
+        """
+        header = request.headers.get("authorization", "")
+        scheme, _, value = header.partition(" ")
+        if scheme.lower() == "bearer":
+            bearer = self.identity.find(header)
+            if bearer is not None and f"{service}_0001" not in bearer.scope:
+                raise Failure(403, "/IWFND/CM_MGW/004", "No authorization to access Service")
+            return bearer.subject if bearer else None
         expected = f"{self.credentials.user}:{self.credentials.password}".encode()
         try:
             given = base64.b64decode(value, validate=True)
@@ -271,6 +285,13 @@ class Gateway:
                 cells[name] = form(value) if form else value
             printed.append(cells)
         return printed
+
+
+def _challenge(request: Request) -> str:
+    """Ask for what the caller tried to sign in with."""
+    if request.headers.get("authorization", "").lower().startswith("bearer "):
+        return challenge(REALM, "invalid_token", "the token is not known, has expired or was revoked")
+    return f'Basic realm="{REALM}"'
 
 
 def _key(keys: list[tuple[str, Column]], row: Any) -> str:

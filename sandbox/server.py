@@ -22,6 +22,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox import clerk, faults, gateway, world
+from sandbox.bearer import IdentityProvider
 from sandbox.clock import Clock
 from sandbox.control import AccessLog, Tenant
 from sandbox.intacct import clerk as intacct_clerk
@@ -46,6 +47,7 @@ class Plan:
     today: date | None
     faults: Sequence[str]
     tls: tuple[Path, Path] | None
+    idp: str
 
 
 def build_tenants(plan: Plan) -> list[Tenant]:
@@ -75,8 +77,9 @@ def _sap(plan: Plan, name: str, clock: Clock) -> Tenant:
     books = world.build(name, today=clock.today(), open_items=plan.items, seed=plan.seed)
     user = gateway.Credentials(f"COMM_{name.upper()}", _secret(f"password {name} {plan.seed}"))
     log = AccessLog(name, plan.home / "access.jsonl")
-    view = faults.View(books, plan.seed)
-    return SapTenant(name, gateway.Gateway(view, user), log, clerk.Clerk(books, f"{name} {plan.seed}", clock))
+    answering = gateway.Gateway(faults.View(books, plan.seed), user)
+    answering.identity = IdentityProvider(plan.idp)
+    return SapTenant(name, answering, log, clerk.Clerk(books, f"{name} {plan.seed}", clock))
 
 
 def _intacct(plan: Plan, name: str, clock: Clock) -> Tenant:
@@ -90,6 +93,7 @@ def _intacct(plan: Plan, name: str, clock: Clock) -> Tenant:
     )
     log = AccessLog(name, plan.home / "access.jsonl")
     found = intacct_gateway.Gateway(intacct_view.View(books, plan.seed), given, clock)
+    found.identity = IdentityProvider(plan.idp)
     return intacct_tenant.IntacctTenant(
         name, found, log, intacct_clerk.Clerk(books, f"{name} {plan.seed}", clock)
     )

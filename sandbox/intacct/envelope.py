@@ -98,8 +98,8 @@ class Signed:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read(body: bytes) -> Request:
-    """Read a request.
+def read(body: bytes, *, by_token: bool = False) -> Request:
+    """Read a request; one that a token signs in needs no login, and whatever it has of one is not looked at.
 
     Raises:
         Malformed: it is not XML, has a document type, or elements are unknown or out of order.
@@ -119,7 +119,7 @@ def read(body: bytes) -> Request:
         if name not in values:
             raise Malformed(f"element control has no {name}")
     authentication, content = _children(operation, ("authentication", "content"))
-    login, session = _authentication(authentication)
+    login, session = (_beside_token if by_token else _authentication)(authentication)
     return Request(
         sender=values["senderid"],
         sender_password=values.get("password", ""),
@@ -168,6 +168,11 @@ def _authentication(element: etree._Element) -> tuple[Login | None, str]:
         values.get("userid", ""), values.get("companyid", ""), values.get("password", ""),
         values.get("locationid", ""),
     ), ""  # fmt: skip
+
+
+def _beside_token(element: etree._Element) -> tuple[Login | None, str]:
+    session = element.findtext("sessionid") or ""
+    return None if session else Login("", "", "", element.findtext("login/locationid") or ""), session
 
 
 def _call(function: etree._Element) -> Call:

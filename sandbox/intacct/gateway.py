@@ -2,7 +2,8 @@
 
 The four places of errors and their codes: recorded answers [F] and the vendor's error pages [D]. Not
 verified [K]: code and words of an expired session, of a session used on another host and of a repeated
-control id. It refuses writing and every function that it does not imitate, as an error of that function.
+control id. The vendor's gateway takes no bearer tokens [D]; this one does, in place of a login [K]. It refuses
+writing and every function that it does not imitate, as an error of that function.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import partial
 
 from lxml import etree
 
+from sandbox.bearer import IdentityProvider, challenge
 from sandbox.clock import Clock
 from sandbox.intacct import balances
 from sandbox.intacct.envelope import (
@@ -80,6 +82,7 @@ class Gateway:
         self.credentials = credentials
         self.clock = clock
         self.endpoint = ""
+        self.identity = IdentityProvider()
         self.sessions = Sessions()
         self.reader = Reader(build(view))
         self._used: set[str] = set()
@@ -95,25 +98,42 @@ class Gateway:
             "get_trialbalance": partial(balances.answer, view),
         }
 
-    def answer(self, body: bytes, content_type: str, *, session_host: bool) -> Answer:
+    def answer(
+        self, body: bytes, content_type: str, authorization: str = "", *, session_host: bool
+    ) -> Answer:
         """Answer one request; `session_host` says that it came to the endpoint that sessions are for."""
         if content_type.partition(";")[0].strip().lower() not in ACCEPTED:
             problem = Problem("GW-0011", "Invalid request: send application/xml")
             return self._refused(None, [problem], "http", status=400)
+        by_token = authorization.lower().startswith("bearer ")
+        if by_token and not self._good(authorization):
+            return self._token_refused()
         try:
-            request = read(body)
+            request = read(body, by_token=by_token)
         except Malformed as error:
             problem = Problem("XL03000003", f"The XML document is malformed: {error}")
             return self._refused(None, [problem], "control")
         problems = self._control(request)
         if problems:
             return self._refused(request, problems, "control")
-        signed = self._sign_in(request, session_host=session_host)
+        signed = self._sign_in(request, session_host=session_host, by_token=by_token)
         if signed.problems:
             return self._finished(request, signed, [], "authentication")
         results = self._results(request, signed)
         failed = any(result.problems for result in results)
         return self._finished(request, signed, results, "result" if failed else "success")
+
+    def _good(self, authorization: str) -> bool:
+        """Say whether a token is alive and is our user's."""
+        bearer = self.identity.find(authorization)
+        return bearer is not None and bearer.subject == f"{self.credentials.user}@{self.credentials.company}"
+
+    def _token_refused(self) -> Answer:
+        problem = Problem(SIGN_IN, "The token is not valid.")
+        answer = self._refused(None, [problem], "authentication", status=401)
+        words = "the token is not known, has expired or is another user's"
+        answer.headers["WWW-Authenticate"] = challenge("Sage Intacct", "invalid_token", words)
+        return answer
 
     def _refused(
         self, request: Request | None, problems: Sequence[Problem], outcome: str, *, status: int = 200
@@ -144,8 +164,8 @@ class Gateway:
             self._used.add(request.control_id)
         return []
 
-    def _sign_in(self, request: Request, *, session_host: bool) -> Signed:
-        """Check the login or the session; a session lives on by being used."""
+    def _sign_in(self, request: Request, *, session_host: bool, by_token: bool) -> Signed:
+        """Check the login or the session; a session lives on by being used, a token stands for a login."""
         expected = self.credentials
         now = self.clock.now()
         until = now + timedelta(seconds=self.sessions.seconds)
@@ -157,13 +177,13 @@ class Gateway:
                 return Signed("", "", "", "failure", problems=[problem])
             return Signed(expected.user, expected.company, session.location, "success", now, until)
         given = (login.user, login.company, login.password)
-        right = secrets.compare_digest(
+        right = by_token or secrets.compare_digest(
             "\0".join(given).encode(), f"{expected.user}\0{expected.company}\0{expected.password}".encode()
         )
         if not right or (login.location and login.location not in self.view.books.entities):
             problem = Problem(SIGN_IN, "Sign-in information is incorrect")
             return Signed(login.user, login.company, login.location, "failure", problems=[problem])
-        return Signed(login.user, login.company, login.location, "success", now, until)
+        return Signed(expected.user, expected.company, login.location, "success", now, until)
 
     def _results(self, request: Request, signed: Signed) -> list[Result]:
         alone = len(request.calls) == 1

@@ -110,9 +110,10 @@ class IntacctTenant:
             order = self.misbehaviours.take(body)
             if order is not None and order.kind == "session_expired":
                 self.gateway.sessions.end_all()
-            answer = self.gateway.answer(
-                body, request.headers.get("content-type", ""), session_host=session_host
+            media_type, authorization = (
+                request.headers.get(name, "") for name in ("content-type", "authorization")
             )
+            answer = self.gateway.answer(body, media_type, authorization, session_host=session_host)
             if order is not None:
                 answer = misbehaviour.apply(order, answer)
             return self._sent(request, answer, order, started, host="session" if session_host else "login")

@@ -227,7 +227,7 @@ def test_what_is_committed_late_is_found_by_the_second_reader(
 ) -> None:
     """A document with a moment an hour before the bookmark: the next run's delta does not ask for it any more."""
     installed = install()
-    with company(tmp_path_factory.mktemp("late")) as globex:
+    with started(tmp_path_factory.mktemp("late"), "--items", "300") as globex:
         simulation.connect(installed.hub, {"globex": globex.told})
         began = datetime.now(UTC)
         assert installed.hub.sync(KEY).verdict == "equal"

@@ -1,0 +1,169 @@
+"""Starts the provider: its public port, with latency, outages and lost answers, and the port of its control.
+
+It refuses ports that are taken. What is asked for during an outage is logged and not processed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import signal
+import ssl
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from sandbox.idp import misbehaviour
+from sandbox.idp.control import TRAP, Control, Switches
+from sandbox.idp.exchange import Answer, Request
+from sandbox.idp.misbehaviour import Order
+from sandbox.idp.profile import Profile
+from sandbox.idp.provider import Provider
+from sandbox.idp.web import Handler, Server
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to start: certificate and key serve https, `client_ca` checks the certificates of clients."""
+
+    home: Path
+    name: str
+    profile: Profile
+    port: int
+    seed: int
+    tls: tuple[Path, Path] | None
+    client_ca: Path | None
+
+
+class Front:
+    """The public port, closed and opened again by outages; it stays the same port."""
+
+    def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
+        self.switches = Switches()
+        self.provider: Provider
+        self._tls = tls
+        self._server: Server | None = Server(port, tls)
+        self.port: int = self._server.server_address[1]
+        self._lock = threading.Lock()
+
+    def open(self, provider: Provider) -> None:
+        """Begin to answer for a provider."""
+        self.provider = provider
+        if self._server is not None:
+            self._server.respond = self._respond
+            _run(self._server)
+
+    def outage(self, kind: str, seconds: float) -> None:
+        """Begin an outage, for some seconds or until it is ended (0), or end it (an empty kind)."""
+        with self._lock:
+            self.switches.go_out(kind)
+            if kind == "refused" and self._server is not None:
+                self._server.close()
+                self._server = None
+            elif kind != "refused" and self._server is None:
+                self._server = Server(self.port, self._tls)
+                self.open(self.provider)
+        if kind and seconds > 0:
+            ends = threading.Timer(seconds, self.outage, ("", 0.0))
+            ends.daemon = True
+            ends.start()
+
+    def _respond(self, connection: Handler, request: Request) -> None:
+        endpoint = self.provider.endpoint(request.path)
+        outage = self.switches.outage
+        if outage == "silent":
+            self.switches.wait_silently()
+        if outage:
+            self._lose(connection, endpoint, request, f"outage {outage}")
+            return
+        order = self.provider.order_for(endpoint, request)
+        kind = order.kind if order else ""
+        time.sleep(self.switches.before)
+        if kind == "hold_request":
+            self.switches.hold(f"{endpoint} request")
+        if kind == "lose_request":
+            self._lose(connection, endpoint, request, kind)
+            return
+        answer = self.provider.answer(endpoint, request, order)
+        time.sleep(self.switches.after)
+        if kind == "hold_answer":
+            self.switches.hold(f"{endpoint} answer")
+        _send(connection, answer, order)
+
+    def _lose(self, connection: Handler, endpoint: str, request: Request, why: str) -> None:
+        """Log a request that is not processed, and close its connection, at most with a 503."""
+        connection.close_connection = True
+        status = 503 if why == "outage unavailable" else 0
+        self.provider.write_lost(endpoint, request, why, status)
+        if status:
+            connection.send(Answer(status, b"<h1>Service unavailable</h1>", "text/html"))
+
+
+def _send(connection: Handler, answer: Answer, order: Order | None) -> None:
+    """Send an answer that was processed, or lose it as commanded."""
+    kind = order.kind if order else ""
+    if kind == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kind in ("lose_answer", "cut_answer"):
+        connection.close_connection = True
+    if kind != "lose_answer":
+        pause = order.seconds if order and kind == "slow_drip" else 0.0
+        connection.send(answer, share=0.5 if kind == "cut_answer" else 1.0, pause=pause)
+
+
+def _run(server: Server) -> None:
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+
+
+def _tls(plan: Plan) -> ssl.SSLContext | None:
+    """Serve https, and ask clients for a certificate where an authority is named (RFC 8705, 2)."""
+    if plan.tls is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(*plan.tls)
+    if plan.client_ca is not None:
+        context.load_verify_locations(plan.client_ca)
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def serve(plan: Plan) -> None:
+    """Start, print one JSON line when ready, and answer until SIGTERM or SIGINT.
+
+    Raises:
+        ValueError: a port is taken, or a quirk of the profile is unknown.
+    """
+    plan.home.mkdir(parents=True, exist_ok=True)
+    for kind in plan.profile.quirks:
+        misbehaviour.check(kind)
+    try:
+        front = Front(plan.port, _tls(plan))
+        back = Server(plan.port + 1 if plan.port else 0)
+    except OSError as error:
+        raise ValueError(f"port {plan.port} or the next cannot be used: {error.strerror}") from error
+    host = "https://localhost" if plan.tls else "http://127.0.0.1"
+    control_url = f"http://127.0.0.1:{back.server_address[1]}"
+    provider = Provider(plan.home, f"{host}:{front.port}", control_url + TRAP, plan.profile, plan.seed)
+    control = Control(provider, front.switches, front.outage)
+
+    def answer_local(connection: Handler, request: Request) -> None:
+        if ipaddress.ip_address(connection.client_address[0]).is_loopback:
+            connection.send(control.answer(request))
+
+    back.respond = answer_local
+    front.open(provider)
+    _run(back)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    sys.stdout.write(json.dumps({"profile": plan.name, "control": control_url, **provider.describe()}) + "\n")
+    sys.stdout.flush()
+    threading.Event().wait()
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)

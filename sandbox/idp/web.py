@@ -1,0 +1,114 @@
+"""HTTP for the provider: a thread for every connection, answers that can be sent slowly or in part.
+
+It refuses bodies over 64 KiB and requests without a length.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from sandbox.idp.exchange import Answer, OAuthError, Request, refused
+
+LARGEST_BODY = 65_536
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection: reads requests, lets the server's `respond` answer them."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+    timeout = 120
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Print nothing: the provider keeps the log."""
+
+    def version_string(self) -> str:
+        """Name no version."""
+        return "sandbox-idp"
+
+    def do_GET(self) -> None:
+        """Answer, whatever the method."""
+        request = self._read()
+        if request is not None:
+            self.server.respond(self, request)
+
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815
+
+    def _read(self) -> Request | None:
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not length.isdecimal() or int(length) > LARGEST_BODY:
+            self.close_connection = True
+            self.send(refused(OAuthError("invalid_request", "the body is too large or has no length")))
+            return None
+        parts = urlsplit(self.path)
+        secured = self.connection if isinstance(self.connection, ssl.SSLSocket) else None
+        return Request(
+            method=self.command,
+            path=parts.path,
+            query=parts.query,
+            headers={name.lower(): value for name, value in self.headers.items()},
+            body=self.rfile.read(int(length)),
+            certificate=secured.getpeercert(binary_form=True) if secured else None,
+        )
+
+    def send(self, answer: Answer, *, share: float = 1.0, pause: float = 0.0) -> None:
+        """Send an answer: only a `share` of its body, or with a `pause` in seconds after every byte."""
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.media_type)
+        self.send_header("Content-Length", str(len(answer.body)))
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        body = answer.body[: int(len(answer.body) * share)]
+        step = 1 if pause else max(len(body), 1)
+        for position in range(0, len(body), step):
+            self.wfile.write(body[position : position + step])
+            time.sleep(pause)
+
+
+class Server(ThreadingHTTPServer):
+    """Listens on a port of this machine, and knows its connections, so that an outage can cut them."""
+
+    daemon_threads = True
+    request_queue_size = 1024
+
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self.respond: Callable[[Handler, Request], None]
+        self._tls = tls
+        self._open: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", port), Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; the thread that serves it shakes hands."""
+        accepted, address = super().get_request()
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is not None:
+            accepted = self._tls.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
+        self._open.add(accepted)
+        return accepted, address
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of callers that went away; everything else is a fault of ours."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+    def close(self) -> None:
+        """Stop listening and cut every connection."""
+        self.shutdown()
+        self.server_close()
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
