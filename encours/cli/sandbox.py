@@ -1,4 +1,4 @@
-"""`sandbox`: starts the simulated ERPs and posts business into them. Each is a process of its own."""
+"""`sandbox`: starts simulated ERPs or an identity provider, and posts business; each a process of its own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 def start(context: typer.Context) -> None:
     """Runs `python -m sandbox start` with the same options."""
     _run("start", context.args)
+
+
+@app.command(
+    context_settings=PASS_ON,
+    help="Start a simulated identity provider (options: encours sandbox idp --help).",
+)
+def idp(context: typer.Context) -> None:
+    """Runs `python -m sandbox idp` with the same options."""
+    _run("idp", context.args)
 
 
 @app.command(

@@ -89,7 +89,7 @@ class SignIn:
                 return self._secret(form.get("client_id", ""), form["client_secret"], "client_secret_post")
             return self._without_secret(request, form)
         except OAuthError as error:
-            if header:
+            if header and error.status == 401:
                 error.headers["WWW-Authenticate"] = 'Basic realm="sandbox"'
             raise
 

@@ -207,12 +207,11 @@ def _endpoints(prefix: str) -> Kind:
 
 def _huge_jwks(given: Order, _place: Place, answer: Answer) -> Answer:
     """Valid keys without end: the right ones again and again, each under a kid of its own."""
-    keys = _payload(answer)["keys"]
-    size, many, number = int(given.value or MEGABYTES_10), list(keys), 0
-    per_key = len(json.dumps(keys[0]))
-    while len(many) * per_key < size:
-        number += 1
-        many.append({**keys[0], "kid": f"more-{number}"})
+    many = list(_payload(answer)["keys"])
+    missing = int(given.value or MEGABYTES_10)
+    while missing > 0:
+        many.append({**many[0], "kid": f"more-{len(many)}"})
+        missing -= len(json.dumps(many[-1]))
     return replace(answer, body=json.dumps({"keys": many}).encode())
 
 

@@ -10,7 +10,7 @@ import base64
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -216,7 +216,6 @@ class Provider:
 
     def _metadata(self, _request: Request) -> Answer:
         paths, named = self.profile.paths, self.profile
-        methods = list(named.authentication)
         return told(
             {
                 "issuer": self.issuer,
@@ -233,13 +232,20 @@ class Provider:
                 "code_challenge_methods_supported": ["S256"],
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": list(ALGORITHMS),
-                "token_endpoint_auth_methods_supported": methods,
-                "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
-                "introspection_endpoint_auth_methods_supported": methods,
-                "revocation_endpoint_auth_methods_supported": methods,
+                **_signing_in("token_endpoint", named.authentication),
+                **_signing_in("introspection_endpoint", named.authentication),
+                **_signing_in("revocation_endpoint", named.authentication),
                 "authorization_response_iss_parameter_supported": True,
             }
         )
+
+
+def _signing_in(endpoint: str, methods: Sequence[str]) -> dict[str, list[str]]:
+    """Say how clients sign in at an endpoint; algorithms are named where keys are used (RFC 8414, 2)."""
+    told = {f"{endpoint}_auth_methods_supported": list(methods)}
+    if "private_key_jwt" in methods:
+        told[f"{endpoint}_auth_signing_alg_values_supported"] = list(ALGORITHMS)
+    return told
 
 
 def _secret(seed: str) -> str:

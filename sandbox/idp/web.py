@@ -47,6 +47,7 @@ class Handler(BaseHTTPRequestHandler):
         if "Transfer-Encoding" in self.headers or not length.isdecimal() or int(length) > LARGEST_BODY:
             self.close_connection = True
             self.send(refused(OAuthError("invalid_request", "the body is too large or has no length")))
+            self._linger()
             return None
         parts = urlsplit(self.path)
         secured = self.connection if isinstance(self.connection, ssl.SSLSocket) else None
@@ -59,6 +60,14 @@ class Handler(BaseHTTPRequestHandler):
             certificate=secured.getpeercert(binary_form=True) if secured else None,
         )
 
+    def _linger(self) -> None:
+        """Take in what the caller still sends, for two seconds: closing at once would cost it the answer."""
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(2)
+            while self.connection.recv(LARGEST_BODY):
+                continue
+
     def send(self, answer: Answer, *, share: float = 1.0, pause: float = 0.0) -> None:
         """Send an answer: only a `share` of its body, or with a `pause` in seconds after every byte."""
         self.send_response(answer.status)
@@ -66,6 +75,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer.body)))
         for name, value in answer.headers.items():
             self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         body = answer.body[: int(len(answer.body) * share)]
         step = 1 if pause else max(len(body), 1)

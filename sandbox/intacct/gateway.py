@@ -2,8 +2,8 @@
 
 The four places of errors and their codes: recorded answers [F] and the vendor's error pages [D]. Not
 verified [K]: code and words of an expired session, of a session used on another host and of a repeated
-control id. The vendor's gateway takes no bearer tokens [D]; this one does, in place of a login [K]. It refuses
-writing and every function that it does not imitate, as an error of that function.
+control id. The vendor's gateway takes no bearer tokens [D]; this one does, in place of a login [K]. It
+refuses writing and every function that it does not imitate, as an error of that function.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import secrets
 from dataclasses import dataclass, field
 from html import unescape
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -30,6 +30,8 @@ class Provider:
     endpoints: dict[str, str]
     clients: dict[str, dict[str, str]]
     users: dict[str, str]
+    home: Path
+    since: int = 0
     session: requests.Session = field(default_factory=requests.Session)
 
     def __post_init__(self) -> None:
@@ -45,7 +47,8 @@ class Provider:
         return answer.json()
 
     def log(self, endpoint: str = "token") -> list[dict[str, Any]]:
-        return [entry for entry in self.control("log")["requests"] if entry["endpoint"] == endpoint]
+        entries = self.control(f"log?since={self.since}")["requests"]
+        return [entry for entry in entries if entry["endpoint"] == endpoint]
 
     def basic(self, client: str = "encours-basic") -> tuple[str, str]:
         """Name and secret, encoded as in a form."""
@@ -81,11 +84,11 @@ class Provider:
             "code_challenge_method": "S256",
         } | changes
         params = {name: value for name, value in asked.items() if value}
-        return self.session.get(
-            self.endpoints["authorize"], params=params, timeout=30, allow_redirects=False
-        )
+        return self.session.get(self.endpoints["authorize"], params=params, timeout=30, allow_redirects=False)
 
-    def decide(self, page: requests.Response, *, user: str = "anna", decision: str = "allow") -> requests.Response:
+    def decide(
+        self, page: requests.Response, *, user: str = "anna", decision: str = "allow"
+    ) -> requests.Response:
         """Sign in on a page and decide."""
         found = re.search(r'name="ticket" value="([^"]+)"', page.text)
         assert found, page.text
@@ -109,8 +112,8 @@ class Provider:
             "code": code,
             "redirect_uri": REDIRECT,
             "code_verifier": "v" * 43,
-        } | changes
-        return {name: value for name, value in form.items() if value}
+        }
+        return form | changes
 
     def consent(self, *, user: str = "anna", client: str = "encours-basic", **changes: str) -> dict[str, Any]:
         """Get tokens by a code."""
@@ -141,7 +144,3 @@ def renewal(token: str, **more: str) -> Form:
 
 def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def fresh_name() -> str:
-    return secrets.token_hex(4)
