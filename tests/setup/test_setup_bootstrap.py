@@ -217,3 +217,27 @@ def test_locks_are_hashed_and_name_no_host(name: str) -> None:
     if name == "run":
         for wanted in ("apache-airflow==3.3.2", "requests==", "authlib==", "python-jose==", "xmltodict=="):
             assert wanted in text.replace("python-jose[cryptography]", "python-jose")
+
+
+def test_a_provider_that_cannot_be_installed_is_one_line(tmp_path: Path) -> None:
+    made = clone(tmp_path)
+    shutil.copytree(ROOT / "tests" / "idp", made / "tests" / "idp")
+    shutil.copy(ROOT / "requirements" / "node.txt", made / "requirements")
+    call = (
+        "import bootstrap, pathlib, sys\n"
+        "try: bootstrap.set_up_provider(pathlib.Path(sys.executable))\n"
+        "except bootstrap.SetupError as reason: sys.exit(str(reason))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", call],
+        cwd=made,
+        env=os.environ | {"PIP_NO_INDEX": "1"},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("node cannot be installed here: ERROR: ")
+    assert not (made / ".venv" / "idp" / "complete").exists()
