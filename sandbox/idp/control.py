@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from sandbox.idp import clients, misbehaviour, profile
-from sandbox.idp.exchange import Answer, Request, told
+from sandbox.idp.exchange import Answer, OAuthError, Request, told
 from sandbox.idp.provider import Provider
 
 TRAP = "/_sandbox/trap"
@@ -105,7 +105,9 @@ class Control:
                 done = act(wish)
                 if request.method == "POST":
                     self._provider.save()
-        except (ValueError, TypeError, KeyError) as error:
+        except KeyError as error:
+            return told({"error": f"say {error}"}, status=400)
+        except (ValueError, TypeError, OAuthError) as error:
             return told({"error": str(error)}, status=400)
         return told(done)
 

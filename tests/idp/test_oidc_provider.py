@@ -6,13 +6,15 @@ import base64
 import hashlib
 import re
 from html import unescape
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import jwt
 import pytest
 import requests
 
-from tests.idp.conftest import Certified
+if TYPE_CHECKING:
+    from tests.idp.conftest import Certified
 
 pytestmark = pytest.mark.idp
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import jwt
 import pytest
 import requests
+from joserfc.jwk import ECKey
 from lxml import etree
 
-from tests.sandbox.idp_client import Provider
+from tests.sandbox.idp_client import JWT_BEARER, Provider
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Erp, Idps, Start
@@ -80,6 +82,21 @@ def test_a_token_without_the_services_scope_is_forbidden(sap: Erp, sap_idp: Prov
 def test_sap_like_grants_need_a_scope(sap_idp: Provider) -> None:
     assert sap_idp.error({"grant_type": "client_credentials"}) == "invalid_scope"
     assert sap_idp.error({"grant_type": "refresh_token", "refresh_token": "x"}) == "unsupported_grant_type"
+
+
+def test_sap_takes_the_token_of_a_user_that_a_partner_vouches_for(sap: Erp, sap_idp: Provider) -> None:
+    """RFC 7523, 2.1."""
+    key = ECKey.generate_key("P-256", {"kid": "one", "use": "sig", "alg": "ES256"})
+    keys = {"keys": [key.as_dict(private=False)]}
+    sap_idp.control("issuers", {"issuer": "https://partner.example", "jwks": keys})
+    now = int(sap_idp.control("clock", {"forward": 0})["now"])
+    claims = {"iss": "https://partner.example", "sub": "COMM_ACME", "aud": sap_idp.endpoints["token"]}
+    assertion = jwt.encode(
+        claims | {"exp": now + 60}, key.as_pem(private=True), "ES256", headers={"kid": "one"}
+    )
+    told = sap_idp.token({"grant_type": JWT_BEARER, "assertion": assertion, "scope": SCOPE})
+    assert read(sap, told["access_token"]).status_code == 200
+    assert sap.control("log")["requests"][-1]["user"] == "COMM_ACME"
 
 
 @pytest.mark.parametrize("end", ["expired", "revoked", "made up", "of an administrator"])

@@ -17,6 +17,7 @@ from tests.sandbox.idp_client import (
     Form,
     Provider,
     back,
+    challenge,
 )
 
 if TYPE_CHECKING:
@@ -155,6 +156,12 @@ def test_a_code_is_redeemed_with_what_it_was_asked_for(idp: Provider, changes: F
     code = idp.code()
     assert idp.error(without_empty(idp.redeem(code) | changes)) == error
     idp.token(idp.redeem(code))
+
+
+def test_a_verifier_that_is_too_short_is_refused(idp: Provider) -> None:
+    """RFC 7636, 4.1."""
+    code = idp.code(code_challenge=challenge("short"))
+    assert idp.error(idp.redeem(code, code_verifier="short")) == "invalid_grant"
 
 
 def test_a_code_is_good_for_its_client_only(idp: Provider) -> None:
