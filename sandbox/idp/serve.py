@@ -40,37 +40,38 @@ class Plan:
 
 
 class Front:
-    """The public port, closed and opened again by outages; it stays the same port."""
+    """The public port: it listens, but for outages that refuse connections, and stays ours throughout."""
 
     def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
         self.switches = Switches()
         self.provider: Provider
         self._tls = tls
-        self._server: Server | None = Server(port, tls)
-        self.port: int = self._server.server_address[1]
+        self._server = Server(port, tls)
+        self._listening = False
         self._lock = threading.Lock()
+        self._ends: threading.Timer | None = None
+        self.port: int = self._server.server_address[1]
 
-    def open(self, provider: Provider) -> None:
-        """Begin to answer for a provider."""
-        self.provider = provider
-        if self._server is not None:
-            self._server.respond = self._respond
-            _run(self._server)
-
-    def outage(self, kind: str, seconds: float) -> None:
+    def outage(self, kind: str, seconds: float = 0.0) -> None:
         """Begin an outage, for some seconds or until it is ended (0), or end it (an empty kind)."""
         with self._lock:
+            if self._ends is not None:
+                self._ends.cancel()
             self.switches.go_out(kind)
-            if kind == "refused" and self._server is not None:
-                self._server.close()
-                self._server = None
-            elif kind != "refused" and self._server is None:
-                self._server = Server(self.port, self._tls)
-                self.open(self.provider)
-        if kind and seconds > 0:
-            ends = threading.Timer(seconds, self.outage, ("", 0.0))
-            ends.daemon = True
-            ends.start()
+            self._listen(wanted=kind != "refused")
+            if kind and seconds > 0:
+                self._ends = threading.Timer(seconds, self.outage, ("",))
+                self._ends.daemon = True
+                self._ends.start()
+
+    def _listen(self, *, wanted: bool) -> None:
+        if wanted and not self._listening:
+            self._server.respond = self._respond
+            self._server.open()
+        elif self._listening and not wanted:
+            self._server.close()
+            self._server = Server(self.port, self._tls)
+        self._listening = wanted
 
     def _respond(self, connection: Handler, request: Request) -> None:
         endpoint = self.provider.endpoint(request.path)
@@ -115,10 +116,6 @@ def _send(connection: Handler, answer: Answer, order: Order | None) -> None:
         connection.send(answer, share=0.5 if kind == "cut_answer" else 1.0, pause=pause)
 
 
-def _run(server: Server) -> None:
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-
-
 def _tls(plan: Plan) -> ssl.SSLContext | None:
     """Serve https, and ask clients for a certificate where an authority is named (RFC 8705, 2)."""
     if plan.tls is None:
@@ -156,8 +153,9 @@ def serve(plan: Plan) -> None:
             connection.send(control.answer(request))
 
     back.respond = answer_local
-    front.open(provider)
-    _run(back)
+    front.provider = provider
+    front.outage("")
+    back.open()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     sys.stdout.write(json.dumps({"profile": plan.name, "control": control_url, **provider.describe()}) + "\n")

@@ -9,6 +9,7 @@ import contextlib
 import socket
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -86,7 +87,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on a port of this machine, and knows its connections, so that an outage can cut them."""
+    """A port of this machine: held from the start, and refusing connections until it is opened."""
 
     daemon_threads = True
     request_queue_size = 1024
@@ -95,7 +96,17 @@ class Server(ThreadingHTTPServer):
         self.respond: Callable[[Handler, Request], None]
         self._tls = tls
         self._open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", port), Handler)
+        super().__init__(("127.0.0.1", port), Handler, bind_and_activate=False)
+        try:
+            self.server_bind()
+        except OSError:
+            self.server_close()
+            raise
+
+    def open(self) -> None:
+        """Begin to listen and to answer."""
+        self.server_activate()
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept a connection; the thread that serves it shakes hands."""
