@@ -73,6 +73,39 @@ def start(
 
 
 @app.command()
+def idp(
+    *,
+    home: Annotated[Path, typer.Option(help="Folder of the log and of what outlives a restart.")],
+    name: Annotated[
+        str, typer.Option("--profile", help=f"How the provider behaves: {', '.join(profile.names())}.")
+    ] = "strict",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a field of the profile: access_seconds=5. May be repeated."),
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port; the next is its control; 0: free ones.")] = 0,
+    seed: Annotated[int, typer.Option(help="Same seed, same secrets.")] = 7,
+    tls: Annotated[tuple[Path, Path] | None, typer.Option(help="Certificate and key: serve https.")] = None,
+    client_ca: Annotated[Path | None, typer.Option(help="Authority of clients' certificates.")] = None,
+) -> None:
+    """Start an identity provider; one JSON line is printed when ready. SIGTERM or Ctrl-C stops."""
+    try:
+        named = profile.load(name, dict(_setting(text) for text in setting or []))
+        serve_idp(IdpPlan(home, name, named, port, seed, tls, client_ca))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _setting(text: str) -> tuple[str, object]:
+    """Read NAME=VALUE; a value that is no JSON is a text."""
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+@app.command()
 def post(
     *,
     url: Annotated[str, typer.Option(help="The tenant's address, as printed by start.")],
@@ -190,39 +223,6 @@ def refusals() -> Iterator[None]:
     except (Refused, requests.RequestException) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-
-
-@app.command()
-def idp(
-    *,
-    home: Annotated[Path, typer.Option(help="Folder of the log and of what outlives a restart.")],
-    name: Annotated[
-        str, typer.Option("--profile", help=f"How the provider behaves: {', '.join(profile.names())}.")
-    ] = "strict",
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a field of the profile: access_seconds=5. May be repeated."),
-    ] = None,
-    port: Annotated[int, typer.Option(help="Port; the next is its control; 0: free ones.")] = 0,
-    seed: Annotated[int, typer.Option(help="Same seed, same secrets.")] = 7,
-    tls: Annotated[tuple[Path, Path] | None, typer.Option(help="Certificate and key: serve https.")] = None,
-    client_ca: Annotated[Path | None, typer.Option(help="Authority of clients' certificates.")] = None,
-) -> None:
-    """Start an identity provider; one JSON line is printed when ready. SIGTERM or Ctrl-C stops."""
-    try:
-        named = profile.load(name, dict(_setting(text) for text in setting or []))
-        serve_idp(IdpPlan(home, name, named, port, seed, tls, client_ca))
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-def _setting(text: str) -> tuple[str, object]:
-    """Read NAME=VALUE; a value that is no JSON is a text."""
-    name, _, value = text.partition("=")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
 
 
 app(prog_name="python -m sandbox")
