@@ -32,7 +32,7 @@ from receivables.tie_out import Books, TieOut
 from receivables.vanished import Vanished
 
 SQL = queries(__file__)
-# Streams whose rejects do not hold a run: a customer is published without the field, a document without its tax,
+# Streams whose rejects do not hold a run: a customer is published without the field, a document without tax,
 # and a deletion that could not be read is found by the next sweep.
 HARMLESS = ["customers", "billing_documents", "deletions"]
 SPARSE = ("billing_documents", "deletions")  # a page of theirs may be nothing but rows that were set aside

@@ -1,4 +1,4 @@
-"""`python -m sandbox`: start simulated ERPs or an identity provider, post business into ERPs, or play a month."""
+"""`python -m sandbox`: simulated ERPs and an identity provider, and business posted into the ERPs."""
 
 from __future__ import annotations
 

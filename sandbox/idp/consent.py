@@ -62,14 +62,15 @@ class Consent:
         if not redirect_allowed(client, uri):
             raise OAuthError("invalid_request", "This redirect_uri is not registered.")
         try:
-            scope = self._checked(asked, granted(self._profile(), client, asked.get("scope", "")))
+            self._check(asked)
+            scope = granted(self._profile(), client, asked.get("scope", ""))
         except OAuthError as error:
             return self._back(asked, {"error": error.error, "error_description": str(error)})
         ticket = secrets.token_urlsafe(16)
         self._tickets[ticket] = {**asked, "scope": scope}
         return self._form(f"{client.client_id} asks for: {scope}", "ticket", ticket, asked["client_id"])
 
-    def _checked(self, asked: Mapping[str, str], scope: str) -> str:
+    def _check(self, asked: Mapping[str, str]) -> None:
         if needed(asked, "response_type") != "code":
             raise OAuthError("unsupported_response_type", "only code is answered")
         if "authorization_code" not in self._profile().grants:
@@ -80,7 +81,6 @@ class Consent:
             raise OAuthError("invalid_request", "code_challenge is missing or no S256")
         if asked.get("prompt") == "none":
             raise OAuthError("login_required", "nobody is signed in")
-        return scope
 
     def _decided(self, form: Mapping[str, str]) -> Answer:
         ticket = needed(form, "ticket")

@@ -22,7 +22,7 @@ import pytest
 from encours import simulation
 from encours.sync import Moved
 from tests.sync.test_sync_equal import balances, balances_of_the_journal
-from tests.sync.test_sync_intacct import KEY, company, journal
+from tests.sync.test_sync_intacct import KEY, journal, started
 from tests.sync.test_sync_intacct import owed as owed_to_globex
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def test_acme_is_published_while_it_posts(
 def test_globex_is_published_while_it_posts(
     tmp_path_factory: pytest.TempPathFactory, installation: Installation, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with company(tmp_path_factory.mktemp("globex")) as globex:
+    with started(tmp_path_factory.mktemp("globex"), "--items", "300") as globex:
         simulation.connect(installation.hub, {"globex": globex.told})
         assert installation.hub.sync(KEY).verdict == "equal"
         business = Business(
