@@ -40,7 +40,7 @@ class StatementCustomer:
 
 @dataclass(frozen=True)
 class StatementItem:
-    """One open item; `bucket` says how long it is overdue."""
+    """One open item; `bucket` says how long it is overdue. The totals are of its whole document."""
 
     entity: str
     number: str
@@ -63,6 +63,9 @@ class StatementItem:
     company_open: Decimal
     dunning_level: str | None
     payment_block: str | None
+    total_excl: Decimal | None
+    tax_total: Decimal | None
+    total_incl: Decimal | None
 
 
 @dataclass(frozen=True)

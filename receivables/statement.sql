@@ -13,7 +13,8 @@ order by entity, number;
 -- What was open of the customer, the oldest debt first.
 select i.entity, i.number, i.fiscal_year, i.instalment, i.account, d.kind, d.type, coalesce(d.printed, i.number) as printed,
        d.reference, d.issued_on, i.posted_on, i.due_on, {bucket} as bucket, i.currency, i.original, i.open,
-       i.company_currency, i.company_original, i.company_open, i.dunning_level, i.payment_block
+       i.company_currency, i.company_original, i.company_open, i.dunning_level, i.payment_block,
+       d.total_excl, d.tax_total, d.total_incl
 from ({open_item}) as i
 left join ({document}) as d
   on d.number = i.number and d.entity = i.entity and d.fiscal_year = i.fiscal_year

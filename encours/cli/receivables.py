@@ -20,7 +20,8 @@ Day = Annotated[
     typer.Option(
         "--as-of",
         formats=["%Y-%m-%d"],
-        help="What was visible at the end of this day in the tenant's zone. Default: today.",
+        help="What was visible at the end of this day, in the company's zone or else the tenant's. "
+        "Default: all that is published by now.",
     ),
 ]
 HEADS: dict[By, list[str]] = {
@@ -129,8 +130,9 @@ def _print_statement(found: Statement) -> None:
         f"Publication {found.publication} of {moment(found.published_at)} UTC",
         markup=False,
     )
+    taxed = ["DOCUMENT NET", "DOCUMENT TAX"] if any(i.total_excl is not None for i in found.items) else []
     print_table(
-        ["ENTITY", "DOCUMENT", "KIND", "POSTED", "DUE", "OVERDUE", "ORIGINAL", "OPEN"],
+        ["ENTITY", "DOCUMENT", "KIND", "POSTED", "DUE", "OVERDUE", *taxed, "ORIGINAL", "OPEN"],
         [
             [
                 item.entity,
@@ -139,12 +141,16 @@ def _print_statement(found: Statement) -> None:
                 item.posted_on.isoformat(),
                 item.due_on.isoformat() if item.due_on else "-",
                 item.bucket.replace("_", " "),
+                *(
+                    "-" if total is None else money(total, item.currency)
+                    for total in (item.total_excl, item.tax_total)[: len(taxed)]
+                ),
                 money(item.original, item.currency),
                 money(item.open, item.currency),
             ]
             for item in found.items
         ],
-        right=["ORIGINAL", "OPEN"],
+        right=[*taxed, "ORIGINAL", "OPEN"],
     )
     if found.receipts:
         print_table(

@@ -16,6 +16,7 @@ from connectors.kit.testing.ports import (
     Owed,
     Profile,
     Request,
+    Taxes,
     Unapplied,
 )
 from receivables.errors import Misconfigured, RateLimited, Rejected, Transient
@@ -86,6 +87,7 @@ PROFILE: Final = Profile(
     ),
     lacks={
         "instalments": "An invoice has one due date: instalments are invoices of their own.",
+        "tax": "Which of a document's lines are tax is not read: its net and tax stay unknown.",
         "three decimals": "Intacct rounds every amount to two decimals.",
         "clock changes": "Its moments are those of Greenwich, where no clock changes.",
     },
@@ -206,6 +208,9 @@ class Intacct:
     def interrupt(self, after: int) -> None:
         order = {"kind": "unavailable", "object": INVOICES, "times": FOREVER, "after": after}
         self.running.post("misbehave", order)
+
+    def taxes(self, document: Document) -> Taxes:
+        raise AssertionError(f"{self.profile.lacks['tax']} Asked for of {document.number}.")
 
     def end_sign_ins(self, after: int) -> None:
         order = {"kind": "session_expired", "function": "query", "object": INVOICES, "after": after}

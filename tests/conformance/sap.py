@@ -5,6 +5,7 @@ Its company codes keep books in yen and Kuwaiti dinars, with documents in dollar
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -19,6 +20,7 @@ from connectors.kit.testing.ports import (
     Owed,
     Profile,
     Request,
+    Taxes,
     Unapplied,
 )
 from receivables.errors import Misconfigured, RateLimited, Rejected, Transient
@@ -26,6 +28,10 @@ from tests.conformance.running import Running
 
 TENANT: Final = "nippon"
 ITEMS: Final = "A_OperationalAcctgDocItemCube"
+CUBE: Final = "API_OPLACCTGDOCITEMCUBE_SRV"
+BILLING: Final = "API_BILLING_DOCUMENT_SRV"
+CREDITS: Final = ("O", "N")  # credit memos, and cancellations of invoices
+ZERO: Final = Decimal(0)
 FOREVER: Final = 100_000
 BUSINESS: Final = {
     "invoice": "invoices",
@@ -47,7 +53,7 @@ BUSINESS: Final = {
 ORDERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "value": {"property": "CompanyCodeCurrency", "value": "XXQ"},
     "slow_drip": {"seconds": 0.001},
-    "no_unit": {"set": "API_OPLACCTGDOCITEMCUBE_SRV"},
+    "no_unit": {"set": CUBE},
 }
 
 
@@ -165,6 +171,25 @@ class Sap:
             )
         return Evening({k: owed for k, owed in items.items() if owed.open or owed.company_open}, receipts)
 
+    def taxes(self, document: Document) -> Taxes:
+        code, year, number = document
+        of = f"CompanyCode eq '{code}' and FiscalYear eq '{year}' and AccountingDocument eq '{number}'"
+        numbers = {row["BillingDocument"] for row in self._rows(f"{CUBE}/{ITEMS}", of)} - {""}
+        found: defaultdict[tuple[str, Decimal], list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
+        for billing in numbers:
+            named = f"BillingDocument eq '{billing}'"
+            (header,) = self._rows(f"{BILLING}/A_BillingDocument", named)
+            sign = -1 if header["SDDocumentCategory"] in CREDITS else 1
+            elements = self._rows(
+                f"{BILLING}/A_BillingDocumentItemPrcgElmnt", f"{named} and ConditionClass eq 'D'"
+            )
+            for row in elements:
+                if not (row["ConditionIsForStatistics"] or row["ConditionInactiveReason"]):
+                    sums = found[row["TaxCode"], Decimal(row["ConditionRateValue"])]
+                    sums[0] += sign * Decimal(row["ConditionBaseValue"])
+                    sums[1] += sign * Decimal(row["ConditionAmount"])
+        return {place: (base, tax) for place, (base, tax) in found.items()}
+
     def requests(self, since: int = 0) -> Sequence[Request]:
         found = self.running.get("log", since=since)["requests"]
         return [Request(each["number"], each["set"], each["rows"]) for each in found]
@@ -197,6 +222,20 @@ class Sap:
         for name in self._paged:
             self.running.post("paging", {"set": name, "limit": None, "links": False})
         self._paged.clear()
+
+    def _rows(self, of: str, condition: str) -> list[dict[str, Any]]:
+        """The rows that a plain client is shown, on one page."""
+        place = self.running.place
+        url = f"{place['url']}/sap/opu/odata/sap/{of}"
+        answer = self.running.http.get(
+            url,
+            params={"$filter": condition, "$format": "json"},
+            auth=(place["user"], place["password"]),
+            timeout=60,
+        )
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["d"]["results"]
+        return found
 
 
 def _owed(item: Mapping[str, Any]) -> Owed:

@@ -270,6 +270,13 @@ def test_a_statement_of_a_customer_who_paid_in_part(installation: Installation, 
     assert code == 0
     assert paid["document"] in out
     assert row["InvoiceReference"] in out
+    taxed = [item for item in statement["items"] if item["total_excl"] is not None]
+    assert taxed
+    for item in taxed:
+        net, tax = Decimal(item["total_excl"]), Decimal(item["tax_total"])
+        assert net + tax == Decimal(item["total_incl"])
+        assert f"{net:,f} {item['currency']}" in out
+    assert "DOCUMENT TAX" in out
 
 
 def test_days_and_customers_that_nobody_knows(installation: Installation, erp: Erp, added: str) -> None:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.kit.testing.bench import Bench
 from connectors.kit.testing.comparison import ZERO, agree, document_key, item_key
-from connectors.kit.testing.ports import Evening, Key, Row
+from connectors.kit.testing.ports import Document, Evening, Key, Row, Taxes
 from receivables.money import exponent
 
 # -- debts and credits -------------------------------------------------------------------------------------
@@ -80,6 +80,29 @@ def instalments(bench: Bench) -> None:
         parts = [row for row in bench.connector.rows("open_item") if item_key(row)[:3] == tuple(document)]
         assert len({row["due_on"] for row in parts}) == len(parts) > 1
         assert sum(row["original"] for row in parts) == bench.document(document)["total_incl"]
+
+
+def tax(bench: Bench) -> None:
+    """Net and tax are a document's gross, by category and rate as its invoice says; credits take back."""
+    for document in bench.after("invoice", 6):
+        assert _taxes(bench, document) == bench.erp.taxes(document)
+    taxed = [row for row in bench.connector.rows("document") if row["total_excl"] is not None]
+    assert {row["total_incl"] > 0 for row in taxed} == {True, False}
+    for row in taxed:
+        taxes = _taxes(bench, document_key(row))
+        assert row["total_excl"] + row["tax_total"] == row["total_incl"]
+        assert sum(tax for _, tax in taxes.values()) == row["tax_total"]
+        assert sum(base for base, _ in taxes.values()) == row["total_excl"]
+    assert len({place for row in taxed for place in _taxes(bench, document_key(row))}) > 1
+
+
+def _taxes(bench: Bench, document: Document) -> Taxes:
+    """The published taxes of a document."""
+    return {
+        (row["category"], row["rate"]): (row["base"], row["tax"])
+        for row in bench.connector.rows("document_tax")
+        if document_key(row) == document
+    }
 
 
 def discount(bench: Bench) -> None:

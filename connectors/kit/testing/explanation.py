@@ -21,9 +21,9 @@ Sums = defaultdict[Key, Pair]
 
 def explained(items: Sequence[Row], receipts: Sequence[Row], allocations: Sequence[Row]) -> None:
     """Proves that what is gone of each is what was put on it, or taken from it."""
-    put, money, discounts = _moved(allocations)
+    put, money = _moved(allocations)
     _items_explained(items, put, money)
-    _payments_explained(receipts, money, discounts)
+    _payments_explained(receipts, money)
 
 
 def _items_explained(items: Sequence[Row], put: Sums, money: Sums) -> None:
@@ -40,24 +40,15 @@ def _items_explained(items: Sequence[Row], put: Sums, money: Sums) -> None:
     _equal(gone, {key: _minus(put[key], taken[key]) for key in gone}, unstated)
 
 
-def _payments_explained(receipts: Sequence[Row], money: Sums, discounts: Sums) -> None:
-    """A payment is explained as a whole document: the rest of a short one is a debit of its own.
-
-    Whether its line holds the discount that it was granted is the ERP's way to post.
-    """
-    used, given, granted, unstated = _sums(), _sums(), _sums(), set()
+def _payments_explained(receipts: Sequence[Row], money: Sums) -> None:
+    """A receipt is money: neither the discount that its line may hold nor the rest of a short payment."""
+    used, unstated = _sums(), set()
     for row in receipts:
-        key: Key = (row["entity"], row["fiscal_year"], row["number"])
+        key: Key = (row["entity"], row["fiscal_year"], row["number"], row["line"])
         _add(used, key, row["amount"] - row["unapplied"], row["company_amount"] - row["company_unapplied"])
         if _source_unstated(row):
             unstated.add(key)
-    for of_lines, of_documents in ((money, given), (discounts, granted)):
-        for key, pair in of_lines.items():
-            _add(of_documents, key[:3], *pair)
-    for key, pair in used.items():
-        if pair == _plus(given[key], granted[key]):
-            given[key] = pair
-    _equal(used, {key: given[key] for key in used}, unstated)
+    _equal(used, {key: money[key] for key in used}, unstated)
 
 
 def _source_unstated(row: Row) -> bool:
@@ -73,18 +64,17 @@ def _equal(gone: Mapping[Key, Pair], said: Mapping[Key, Pair], unstated: set[Key
     assert wrong == {}
 
 
-def _moved(allocations: Sequence[Row]) -> tuple[Sums, Sums, Sums]:
-    """What allocations put on each item, took from each source as money, and granted as discount."""
-    put, money, discounts = _sums(), _sums(), _sums()
+def _moved(allocations: Sequence[Row]) -> tuple[Sums, Sums]:
+    """What allocations put on each item, and took from each source as money."""
+    put, money = _sums(), _sums()
     for row in allocations:
         entity = row["entity"]
         target = entity, row["target_fiscal_year"], row["target_number"], row["target_instalment"]
         source = entity, row["source_fiscal_year"], row["source_number"], row["source_line"]
         _add(put, target, row["amount"], row["company_amount"])
-        _add(discounts, source, row["discount"], row["company_discount"])
         company = row["company_amount"] - row["company_discount"] + row["company_difference"]
         _add(money, source, row["amount"] - row["discount"], company)
-    return put, money, discounts
+    return put, money
 
 
 def _sums() -> Sums:

@@ -42,6 +42,10 @@ class Unapplied(NamedTuple):
     company_amount: Decimal
 
 
+# Base and tax of a document by category and rate in percent.
+Taxes = Mapping[tuple[str, Decimal], tuple[Decimal, Decimal]]
+
+
 @dataclass(frozen=True)
 class Evening:
     """The ERP's own books as they stand: what is open and what is not applied; nothing with zero left."""
@@ -136,6 +140,9 @@ class Erp(Protocol):
 
     def evening(self) -> Evening:
         """Its books as they stand, whatever it shows to those who read."""
+
+    def taxes(self, document: Document) -> Taxes:
+        """What the invoice of a document says of its taxes, signed as the debt; nothing without one."""
 
     def requests(self, since: int = 0) -> Sequence[Request]:
         """The access log after this number."""

@@ -45,6 +45,7 @@ ACCOUNTING: Final = (
     Case("no decimals", accounting.no_decimals),
     Case("two decimals", accounting.two_decimals),
     Case("three decimals", accounting.three_decimals),
+    Case("tax", accounting.tax),
     Case("discount", accounting.discount),
     Case("exchange difference", accounting.exchange_difference),
     Case("reversal", accounting.reversal),
