@@ -144,6 +144,7 @@ class Capabilities:
     grade: str
     totals: str  # where the control totals come from
     allocations: str  # whether the ERP states what paid what
+    taxes: str = "Not read: documents have no net and no tax."
     unseen: Sequence[str] = ()
 
 

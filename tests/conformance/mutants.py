@@ -139,6 +139,27 @@ MUTANTS: Final = (
         "sap_s4hana-discount",
     ),
     Mutant(
+        "A discount is taken for money",
+        "receivables/applying.py",
+        "Decimal(one.amount) - Decimal(one.discount)",
+        "Decimal(one.amount)",
+        "sap_s4hana-discount",
+    ),
+    Mutant(
+        "A tax condition that is statistical is counted",
+        f"{SAP}/billing.py",
+        "condition.condition_inactive_reason or condition.condition_is_for_statistics",
+        "condition.condition_inactive_reason",
+        "sap_s4hana-tax",
+    ),
+    Mutant(
+        "The tax of a credit has the sign that it is printed with",
+        "receivables/billing.sql",
+        "(d.reversal_of is null)) then 1 else -1 end",
+        "(d.reversal_of is null)) then 1 else 1 end",
+        "sap_s4hana-tax",
+    ),
+    Mutant(
         "The digest of a record leaves its days out",
         "receivables/copy_text.py",
         "digest(line.encode(), seed)",

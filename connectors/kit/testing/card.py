@@ -27,6 +27,7 @@ def card(system: System, profile: Profile, regenerate: str) -> str:
         f"| what is gone | {offers.deletes} |",
         f"| control totals | grade `{offers.grade}`. {offers.totals} |",
         f"| allocations | {offers.allocations} |",
+        f"| taxes | {offers.taxes} |",
         "",
         "What it cannot see:",
         "",

@@ -40,11 +40,13 @@ CAPABILITIES: Final = Capabilities(
     totals="The trial balance at the end of the fiscal period, in company currency; the G/L line items in "
     "document currency and by customer.",
     allocations="Not stated: worked out from clearings and from payments that name their item.",
+    taxes="Net and tax by tax code and rate, of documents that SD has invoiced.",
     unseen=(
         "The reset of a clearing, a dunning level, or a row without days, before the next sweep.",
         "Items of blocked partners and of company codes without rights, which are missing without an error.",
         "Items cleared before `history_months`.",
         "The credit limit, which is in none of the services.",
+        "Net and tax of documents that were entered in accounting, without a billing document.",
         "Currencies with four decimals: the services print three.",
     ),
 )
