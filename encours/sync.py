@@ -195,7 +195,7 @@ class _Reading:
         found = self._found
         self._read_documents(self._run.to_read_again())
         self._read_customers(self._run.unknown_customers())
-        self._read_billing(self._run.unknown_billing())
+        self._read_billing()
         self._report(Step("control totals", 1, 1, self.rows))
         if self._pass:
             self._found = found  # what is read by key is asked for in every pass
@@ -226,10 +226,17 @@ class _Reading:
         if keys:
             self._read([self._system.customers(self.access, keys)])
 
-    def _read_billing(self, keys: Sequence[tuple[str, str]]) -> None:
+    def _read_billing(self) -> None:
         """Reads by key the billing documents that documents name and nobody has read yet."""
-        if keys and self._system.billing is not None:
+        if self._system.billing is None:
+            return
+        keys = self._run.unknown_billing()
+        while keys:
+            rows = self.rows
             self._read([self._system.billing(self.access, keys)])
+            if self.rows == rows:
+                return  # of many none is shown, so that the rest would be asked for in vain
+            keys = self._run.unknown_billing(keys[-1])
 
     def _stage(self, slice_: Slice, page: Page) -> None:
         passing("received")

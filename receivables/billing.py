@@ -20,20 +20,24 @@ from receivables.records import Document
 from receivables.staging import WORKED_OUT, copy_rows, set_tenant
 
 SQL = queries(__file__)
+MANY: Final = 50_000
 SIGN: Final = sql.SQL(SQL["sign"])
 TOUCHED: Final = sql.SQL(SQL["touched"])
 
 
 def to_read(
-    connection: psycopg.Connection[Any], scope: Mapping[str, Any], *, everything: bool
+    connection: psycopg.Connection[Any], scope: Mapping[str, Any], after: tuple[str, str], *, everything: bool
 ) -> list[tuple[str, str]]:
-    """(entity, number) of billing documents that documents name and that were never read.
+    """The next (entity, number) of billing documents that documents name and that were never read, in order.
 
-    Of the documents of this run; with `everything` of all that are published as well.
+    Of the documents of this run; with `everything` of all that are published as well. At most MANY: there may
+    be millions.
     """
+    entity, number = after
+    asked = {"everything": everything, "entity": entity, "number": number, "many": MANY}
     with connection.transaction(), connection.cursor() as cursor:
         set_tenant(cursor, scope["tenant_id"])
-        return cursor.execute(SQL["to_read"], {**scope, "everything": everything}).fetchall()
+        return cursor.execute(SQL["to_read"], {**scope, **asked}).fetchall()
 
 
 def complete_documents(connection: psycopg.Connection[Any], scope: Mapping[str, Any]) -> None:
@@ -44,15 +48,18 @@ def complete_documents(connection: psycopg.Connection[Any], scope: Mapping[str, 
     with connection.transaction(), connection.cursor() as cursor:
         set_tenant(cursor, scope["tenant_id"])
         rows = cursor.execute(_cancelled(), scope).fetchall()
-        completed: list[Document] = []
-        for *values, staged, status, reversal_of, kind in rows:
-            document = msgspec.structs.replace(
-                Document(*values), status=status, reversal_of=reversal_of, kind=kind
-            )
-            if staged:
-                cursor.execute(SQL["forget_document"], {**scope, **msgspec.structs.asdict(document)})
-            completed.append(document)
+        completed = [
+            msgspec.structs.replace(Document(*values), status=status, reversal_of=reversal_of, kind=kind)
+            for *values, status, reversal_of, kind in rows
+        ]
         if completed:
+            keys = {
+                "numbers": [document.number for document in completed],
+                "entities": [document.entity for document in completed],
+                "years": [document.fiscal_year for document in completed],
+                "types": [document.type for document in completed],
+            }
+            cursor.execute(SQL["forget_documents"], {**scope, **keys})
             copy_rows(cursor, DOCUMENT, scope["run_id"], WORKED_OUT, completed)
 
 

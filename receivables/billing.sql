@@ -48,10 +48,10 @@ with billing as materialized (
         select number, entity from receivables.staged_billing_document where run_id = %(run_id)s)),
 named as (select number, entity from billing union select cancels, entity from billing where cancels is not null),
 document as materialized (
-    select {staged_columns}, true as staged from receivables.staged_document s
+    select {staged_columns} from receivables.staged_document s
     where s.run_id = %(run_id)s and (s.billing_document, s.entity) in (select number, entity from named)
     union all
-    select {current_columns}, false
+    select {current_columns}
     from named
     join receivables.document c
       on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s and c.billing_document = named.number
@@ -74,15 +74,17 @@ completed as (
     join billing b on b.number = d.billing_document and b.entity = d.entity
     left join original o on o.billing_document = b.cancels and o.entity = d.entity
     where d.kind in ('invoice', 'credit_note', 'debit_note'))
-select {columns}, staged, new_status, new_reversal_of, new_kind
+select {columns}, new_status, new_reversal_of, new_kind
 from completed
 where status <> new_status or reversal_of is distinct from new_reversal_of or kind <> new_kind;
 
--- name: forget_document
--- A staged document in whose place comes another.
-delete from receivables.staged_document
-where run_id = %(run_id)s and number = %(number)s and entity = %(entity)s and fiscal_year = %(fiscal_year)s
-  and type = %(type)s;
+-- name: forget_documents
+-- Staged documents in whose place come others.
+delete from receivables.staged_document as d
+using unnest(%(numbers)s::text[], %(entities)s::text[], %(years)s::text[], %(types)s::text[])
+      as gone (number, entity, fiscal_year, type)
+where d.run_id = %(run_id)s and d.number = gone.number and d.entity = gone.entity
+  and d.fiscal_year = gone.fiscal_year and d.type = gone.type;
 
 -- name: forget_taxes
 -- What was worked out before more was read.
@@ -130,7 +132,7 @@ where not exists (
 
 -- name: to_read
 -- Billing documents that this run's documents name, or those of all runs in one that reads everything, and that
--- were never read.
+-- were never read: the first of them behind one.
 select d.entity, d.billing_document
 from (
     select entity, billing_document, kind from receivables.staged_document where run_id = %(run_id)s
@@ -138,9 +140,10 @@ from (
     select entity, billing_document, kind from receivables.document
     where %(everything)s and tenant_id = %(tenant_id)s and connector_id = %(connector_id)s) as d
 where d.billing_document is not null and d.kind in ('invoice', 'credit_note', 'debit_note')
+  and (d.entity, d.billing_document) > (%(entity)s, %(number)s)
 except
 select entity, number from receivables.staged_billing_document where run_id = %(run_id)s
 except
 select entity, number from receivables.billing_document
 where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
-order by 1, 2;
+order by 1, 2 limit %(many)s;

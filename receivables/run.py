@@ -176,10 +176,10 @@ class Run:
         self._staging.settle()
         return self._staging.unknown_customers()
 
-    def unknown_billing(self) -> list[tuple[str, str]]:
-        """(entity, number) of the billing documents that documents name and that were never read."""
-        self._staging.settle()
-        return billing.to_read(self._connection, self._scope, everything=self.mode != "delta")
+    def unknown_billing(self, after: tuple[str, str] = ("", "")) -> list[tuple[str, str]]:
+        """The next (entity, number) of billing documents that documents name and that were never read."""
+        self._staging.flush()
+        return billing.to_read(self._connection, self._scope, after, everything=self.mode != "delta")
 
     def accounts(self) -> list[tuple[str, str]]:
         """(entity, account) of every control account that items are on or that the ERP named."""

@@ -11,13 +11,14 @@ from pydantic import ValidationError
 
 from connectors.systems import SYSTEMS
 from connectors.systems.sap_s4hana.customers import Customers, luhn
+from connectors.systems.sap_s4hana.entities import CompanyCodes
 from connectors.systems.sap_s4hana.fields import Item, amounts, required, wanted
 from connectors.systems.sap_s4hana.items import Items, ShortItems, canonical
 from connectors.systems.sap_s4hana.plan import month_before
 from connectors.systems.sap_s4hana.settings import Settings
 from connectors.systems.sap_s4hana.totals import forms, period_end
 from receivables.errors import Unreadable
-from receivables.records import ControlAccount, Customer, Document, OpenItem, Receipt
+from receivables.records import ControlAccount, Customer, Document, LegalEntity, OpenItem, Receipt
 
 TODAY = date(2026, 11, 24)
 BASE: dict[str, Any] = {"base_url": "https://sap.example.com", "company_codes": "1010"}
@@ -334,6 +335,8 @@ def test_a_siren_must_pass_its_check_digit(values: dict[str, str], siren: str | 
         ({"company_codes": "1010,1010"}, "company_codes"),
         ({"company_codes": "1010' or '1"}, "company_codes"),
         ({"zone": "Mars/Olympus"}, "zone"),
+        ({"zones": "1010=Mars/Olympus"}, "zones"),
+        ({"zones": "1010"}, "zones"),
         ({"sap_client": "1"}, "sap_client"),
         ({"document_kinds": "RV"}, "document_kinds"),
         ({"document_kinds": "RV=poem"}, "document_kinds"),
@@ -367,6 +370,7 @@ def test_meaning_changes_with_what_changes_the_rows_and_with_nothing_else() -> N
         {"history_months": 1},
         {"document_kinds": "RV=journal"},
         {"zone": "Asia/Tokyo"},
+        {"zones": "1010=Asia/Tokyo"},
         {"credit_reference_allocates": True},
         {"billing": False},
     ]
@@ -388,6 +392,14 @@ def test_periods_and_months() -> None:
     ]  # fmt: skip
     assert forms("12100000") == ("12100000", "0012100000")
     assert forms("DEB") == ("DEB",)
+
+
+def test_a_company_code_has_the_zone_that_settings_give_it() -> None:
+    rows = [json.dumps({"CompanyCode": code, "Currency": "EUR"}).encode() for code in ("1010", "1710")]
+    adapted = CompanyCodes(made(zones="1710=America/New_York"))(rows)
+    assert [(one.code, one.zone) for one in adapted.records if isinstance(one, LegalEntity)] == [
+        ("1010", None), ("1710", "America/New_York"),
+    ]  # fmt: skip
 
 
 def test_the_system_is_listed() -> None:

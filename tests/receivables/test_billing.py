@@ -173,6 +173,7 @@ def test_billing_documents_to_read_are_those_of_the_run_or_of_all(office: Any, m
     with office.run(sweep=False) as run:
         make.stage(run, make.item("13"), make.document("13", billing_document="91"))
         assert run.unknown_billing() == [("1010", "91")]
+        assert run.unknown_billing(("1010", "91")) == []
         make.stage(run, billing("91"), slice_="billing")
         assert run.unknown_billing() == []
         run.tie_out(office.totals(run), {})

@@ -6,13 +6,14 @@ besides what it must find there, so that one in which nothing happened fails.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from connectors.kit.testing.bench import Bench
 from connectors.kit.testing.comparison import ZERO, agree, document_key, item_key
-from connectors.kit.testing.ports import Document, Evening, Key, Row, Taxes
+from connectors.kit.testing.ports import Document, Evening, Key, Row
 from receivables.money import exponent
 
 # -- debts and credits -------------------------------------------------------------------------------------
@@ -84,25 +85,20 @@ def instalments(bench: Bench) -> None:
 
 def tax(bench: Bench) -> None:
     """Net and tax are a document's gross, by category and rate as its invoice says; credits take back."""
-    for document in bench.after("invoice", 6):
-        assert _taxes(bench, document) == bench.erp.taxes(document)
+    new = bench.after("invoice", 6)
+    taxes: defaultdict[Document, dict[tuple[str, Decimal], tuple[Decimal, Decimal]]] = defaultdict(dict)
+    for row in bench.connector.rows("document_tax"):
+        taxes[document_key(row)][row["category"], row["rate"]] = row["base"], row["tax"]
+    for document in new:
+        assert taxes[document] == bench.erp.taxes(document)
     taxed = [row for row in bench.connector.rows("document") if row["total_excl"] is not None]
     assert {row["total_incl"] > 0 for row in taxed} == {True, False}
     for row in taxed:
-        taxes = _taxes(bench, document_key(row))
+        parts = taxes[document_key(row)].values()
         assert row["total_excl"] + row["tax_total"] == row["total_incl"]
-        assert sum(tax for _, tax in taxes.values()) == row["tax_total"]
-        assert sum(base for base, _ in taxes.values()) == row["total_excl"]
-    assert len({place for row in taxed for place in _taxes(bench, document_key(row))}) > 1
-
-
-def _taxes(bench: Bench, document: Document) -> Taxes:
-    """The published taxes of a document."""
-    return {
-        (row["category"], row["rate"]): (row["base"], row["tax"])
-        for row in bench.connector.rows("document_tax")
-        if document_key(row) == document
-    }
+        assert sum(tax for _, tax in parts) == row["tax_total"]
+        assert sum(base for base, _ in parts) == row["total_excl"]
+    assert len({place for parts in taxes.values() for place in parts}) > 1
 
 
 def discount(bench: Bench) -> None:

@@ -69,7 +69,7 @@ def changed(code: str, since: date, today: date) -> Slice:
 def by_number(access: Access, keys: Sequence[tuple[str, str]]) -> Slice:
     """These billing documents (company code, number); none where the settings leave them out."""
     numbers = sorted({number for _, number in keys}) if access.settings.billing else []
-    name = f"{STREAM}/by-key/{access.now.isoformat()}"
+    name = f"{STREAM}/by-key/{access.now.isoformat()}/{'/'.join(keys[0])}"
     return Slice(STREAM, name, partial(_pages_of, numbers=numbers), STREAM)
 
 
