@@ -13,6 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.sync.conftest import Erp, Install, Installation, Sandbox, Start
 
+BILLING = ("API_BILLING_DOCUMENT_SRV", "A_BillingDocument")
 ITEMS = "A_OperationalAcctgDocItemCube"
 DELTAS = ("AccountingDocumentCreationDate", "ClearingCreationDate", "LastChangeDate")
 MASTER = (
@@ -240,9 +241,9 @@ def test_totals_are_read_twice_and_by_sums(key: str, erp: Erp, installation: Ins
 
 
 def test_business_since_is_read_and_nothing_else(key: str, erp: Erp, installation: Installation) -> None:
-    before = erp.items()
+    before, invoices = erp.items(), erp.rows(*BILLING)
     erp.post(invoices=3, payments=2, partials=1, credit_memos=1, residuals=1, reversals=1, down_payments=1)
-    after = erp.items()
+    after, billed = erp.items(), [row for row in erp.rows(*BILLING) if row not in invoices]
     since = erp.last_request()
 
     result = installation.hub.sync(key)
@@ -265,7 +266,9 @@ def test_business_since_is_read_and_nothing_else(key: str, erp: Erp, installatio
     publication = max(installation.of(key, "publication"), key=lambda row: row["number"])
     assert publication["changes"]["receipt"] == len(receipts)
     assert publication["changes"]["open_item"] == len(posted) - len(receipts) + len(paid_in_part - read)
-    assert result.rows_staged == sum(within_overlap(row, DELTAS) for row in changes)
+    assert len(billed) >= 3
+    assert publication["changes"]["billing_document"] == len(billed)
+    assert result.rows_staged == sum(within_overlap(row, DELTAS) for row in changes) + len(billed)
     assert owed(partial(installation.of, key)) == owed_by_the_journal(erp)
 
 
