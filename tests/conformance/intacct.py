@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -20,7 +19,7 @@ from connectors.kit.testing.ports import (
     Unapplied,
 )
 from receivables.errors import Misconfigured, RateLimited, Rejected, Transient
-from tests.conformance.running import Running
+from tests.conformance.running import Running, owed, unapplied
 
 TENANT: Final = "globex"
 INVOICES: Final = "ARINVOICE"
@@ -165,27 +164,13 @@ class Intacct:
     def evening(self) -> Evening:
         told = self.running.get("evening", day=self.running.today().isoformat())
         items: dict[Key, Owed] = {}
+        receipts: dict[Key, Unapplied] = {}
         for item in told["items"]:
             _, number, account = item["key"]
-            items[item["entity"], NO_YEAR, number, ONE, account] = Owed(
-                item["customer"],
-                item["currency"],
-                Decimal(item["original"]),
-                Decimal(item["open"]),
-                item["company_currency"],
-                Decimal(item["company_original"]),
-                Decimal(item["company_open"]),
-                date.fromisoformat(item["due_date"]) if item["due_date"] else None,
-            )
-        receipts: dict[Key, Unapplied] = {}
+            items[item["entity"], NO_YEAR, number, ONE, account] = owed(item)
         for receipt in told["receipts"]:
             _, number, account = receipt["key"]
-            receipts[receipt["entity"], NO_YEAR, number, account, receipt["customer"]] = Unapplied(
-                receipt["currency"],
-                Decimal(receipt["unapplied"]),
-                receipt["company_currency"],
-                Decimal(receipt["company_unapplied"]),
-            )
+            receipts[receipt["entity"], NO_YEAR, number, account, receipt["customer"]] = unapplied(receipt)
         return Evening(items, receipts)
 
     def requests(self, since: int = 0) -> Sequence[Request]:

@@ -10,10 +10,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import requests
+
+from connectors.kit.testing.ports import Owed, Unapplied
 
 
 @dataclass
@@ -91,3 +94,27 @@ class Running:
     def _answered(answer: requests.Response) -> Any:
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+
+def owed(item: Mapping[str, Any]) -> Owed:
+    """An open item of an evening."""
+    return Owed(
+        item["customer"],
+        item["currency"],
+        Decimal(item["original"]),
+        Decimal(item["open"]),
+        item["company_currency"],
+        Decimal(item["company_original"]),
+        Decimal(item["company_open"]),
+        date.fromisoformat(item["due_date"]) if item["due_date"] else None,
+    )
+
+
+def unapplied(receipt: Mapping[str, Any]) -> Unapplied:
+    """What is not applied of a receipt of an evening."""
+    return Unapplied(
+        receipt["currency"],
+        Decimal(receipt["unapplied"]),
+        receipt["company_currency"],
+        Decimal(receipt["company_unapplied"]),
+    )

@@ -17,14 +17,12 @@ from connectors.kit.testing.ports import (
     Evening,
     Key,
     Misbehaviour,
-    Owed,
     Profile,
     Request,
     Taxes,
-    Unapplied,
 )
 from receivables.errors import Misconfigured, RateLimited, Rejected, Transient
-from tests.conformance.running import Running
+from tests.conformance.running import Running, owed, unapplied
 
 TENANT: Final = "nippon"
 ITEMS: Final = "A_OperationalAcctgDocItemCube"
@@ -160,16 +158,12 @@ class Sap:
 
     def evening(self) -> Evening:
         told = self.running.get("evening", day=self.running.today().isoformat())
-        items = {(*item["key"], item["account"]): _owed(item) for item in told["items"]}
-        receipts: dict[Key, Unapplied] = {}
-        for receipt in told["receipts"]:
-            receipts[(*receipt["key"], receipt["account"], receipt["customer"])] = Unapplied(
-                receipt["currency"],
-                Decimal(receipt["unapplied"]),
-                receipt["company_currency"],
-                Decimal(receipt["company_unapplied"]),
-            )
-        return Evening({k: owed for k, owed in items.items() if owed.open or owed.company_open}, receipts)
+        items = {(*item["key"], item["account"]): owed(item) for item in told["items"]}
+        receipts = {
+            (*receipt["key"], receipt["account"], receipt["customer"]): unapplied(receipt)
+            for receipt in told["receipts"]
+        }
+        return Evening({k: one for k, one in items.items() if one.open or one.company_open}, receipts)
 
     def taxes(self, document: Document) -> Taxes:
         code, year, number = document
@@ -236,16 +230,3 @@ class Sap:
         assert answer.status_code == 200, answer.text
         found: list[dict[str, Any]] = answer.json()["d"]["results"]
         return found
-
-
-def _owed(item: Mapping[str, Any]) -> Owed:
-    return Owed(
-        item["customer"],
-        item["currency"],
-        Decimal(item["original"]),
-        Decimal(item["open"]),
-        item["company_currency"],
-        Decimal(item["company_original"]),
-        Decimal(item["company_open"]),
-        date.fromisoformat(item["due_date"]) if item["due_date"] else None,
-    )
