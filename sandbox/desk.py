@@ -39,28 +39,35 @@ class Desk:
         return self.books.companies[self.company_code or self.rng.choice(sorted(self.books.companies))]
 
     def open_invoice(self, *, minimum_parts: int = 1) -> Item:
-        """Draw an open invoice item, not paid in part yet, of a partner that is not blocked."""
-        return self.rng.choice(self._candidates(minimum_parts))
+        """Draw an open invoice item, not paid in part yet, of a partner that is not blocked.
 
-    def _candidates(self, minimum_parts: int) -> Sequence[Item]:
+        A few are tried before all are looked at: posting many documents a second leaves no time for that.
+        """
         company = self.company()
         items = self.books.open_items(company)
-        named = {(i.invoice_reference, i.invoice_reference_year, i.invoice_item_reference) for i in items}
-        found = [
-            item
-            for item in items
-            if item.amount > 0
+        for item in self.rng.sample(items, min(len(items), 60)):
+            if self._fits(item, minimum_parts) and _reference(item) not in map(_referred, items):
+                return item
+        return self.rng.choice(self._candidates(minimum_parts, company))
+
+    def _candidates(self, minimum_parts: int, company: Company | None = None) -> Sequence[Item]:
+        company = company or self.company()
+        items = self.books.open_items(company)
+        named = set(map(_referred, items))
+        found = [item for item in items if self._fits(item, minimum_parts) and _reference(item) not in named]
+        if not found:
+            raise ValueError(f"company code {company.code} has no fitting open invoice")
+        return found
+
+    def _fits(self, item: Item, minimum_parts: int) -> bool:
+        return (
+            item.amount >= minimum_parts
             and not item.special_gl
             and not item.invoice_reference
             and item.document.posting_date <= self.when.posting
             and not self.books.customers[item.customer].blocked
-            and (item.document.number, item.document.year, str(item.number)) not in named
-            and abs(item.amount) >= minimum_parts
             and not self._is_cancelled(item)
-        ]
-        if not found:
-            raise ValueError(f"company code {company.code} has no fitting open invoice")
-        return found
+        )
 
     def _is_cancelled(self, item: Item) -> bool:
         billing = business.billing_of(self.books, item.document)
@@ -301,6 +308,14 @@ class Desk:
         if not wanted:
             raise ValueError(f"company code {code} has no second customer")
         return self.rng.choice(wanted)
+
+
+def _reference(item: Item) -> tuple[str, str, str]:
+    return item.document.number, item.document.year, str(item.number)
+
+
+def _referred(item: Item) -> tuple[str, str, str]:
+    return item.invoice_reference, item.invoice_reference_year, item.invoice_item_reference
 
 
 ACTIONS: dict[str, Callable[[Desk], Document]] = {

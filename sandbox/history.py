@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import partial
 from random import Random
 
-from sandbox.books import Account, Books, Company, Item, money
+from sandbox.books import Account, Books, Company, Document, Item, money
 from sandbox.business import (
     When,
     cancellation,
@@ -111,7 +111,7 @@ class History:
         if draw < 0.06:
             negative = self.rng.random() < 0.2
             if draw < 0.01 and item.billing_document:
-                self.plan(later, lambda w: cancellation(self.books, item.document, w))
+                self.plan(later, partial(self.cancel, item.document))
             else:
                 self.plan(later, lambda w: reversal(self.books, item.document, w, negative_posting=negative))
         elif draw < 0.12 and item.document.currency == company.currency:
@@ -123,6 +123,11 @@ class History:
         else:
             discount = self.rng.random() < 0.3
             self.plan(later, lambda w: payment(self.books, [item], w, with_discount=discount))
+
+    def cancel(self, document: Document, when: When) -> None:
+        """Cancel a billed invoice, and clear it with its opposite by hand."""
+        opposite = cancellation(self.books, document, when)
+        clear_with_credit(self.books, [*document.customer_items, *opposite.customer_items], when)
 
     def part(self, item: Item, share: float) -> Decimal:
         """Give a share of an item's amount, at least one unit of its currency and less than all."""

@@ -83,6 +83,9 @@ class Posting:
     posted: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT))
     task: asyncio.Task[None] | None = None
 
+    def __post_init__(self) -> None:
+        self._rng = Random(f"{self.clerk.seed} rate")
+
     async def control(self, request: Request) -> dict[str, Any]:
         """Start, change or stop (rate 0) the posting; GET tells what was posted after number `since`."""
         if request.method == "POST":
@@ -132,8 +135,7 @@ class Posting:
 
     def _post(self) -> None:
         """Post one document of the usual mix; kinds for which nothing fits today are passed over."""
-        rng = Random(f"{self.clerk.seed} rate {self.number} {self.left_out}")
-        mix = self.clerk.mix
+        rng, mix = self._rng, self.clerk.mix
         for _ in range(TRIES):
             kind = rng.choices(list(mix), list(mix.values()))[0]
             wish: dict[str, Any] = {kind: 1}

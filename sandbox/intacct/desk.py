@@ -311,6 +311,8 @@ class Desk:
             for other in self.books.customers.values()
             if other is not customer and other.entity in ("", customer.entity)
         ]
+        if not wanted:
+            raise ValueError(f"there is no customer that {customer.number} can be merged into")
         merge(self.books, customer, self.rng.choice(wanted), self.when.entered)
         return record
 

@@ -352,7 +352,8 @@ def test_latency_delays_every_answer(idp: Provider) -> None:
 def test_an_outage_is_answered_with_503_and_not_processed(idp: Provider) -> None:
     first = idp.consent()
     idp.control("outage", {"kind": "unavailable"})
-    assert ask(idp, renewal(first["refresh_token"])).status_code == 503
+    refused = ask(idp, renewal(first["refresh_token"]))
+    assert (refused.status_code, refused.headers["Connection"]) == (503, "close")
     assert idp.session.get(idp.endpoints["jwks"], timeout=30).status_code == 503
     idp.control("outage", {"kind": ""})
     idp.token(renewal(first["refresh_token"]))

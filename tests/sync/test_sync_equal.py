@@ -384,18 +384,3 @@ def test_a_blocked_partner_closes_nothing(key: str, erp: Erp, installation: Inst
     notes = installation.last_run(key).notes
     assert all(any(f"customer {customer} in" in note for note in notes) for customer in blocked)
     assert all("the ledger still holds" in note for note in notes if "no longer shown" in note)
-
-
-@pytest.mark.parametrize("key", ["acme"], indirect=True)
-def test_a_company_code_that_may_not_be_seen_any_more_closes_nothing(
-    key: str, erp: Erp, installation: Installation
-) -> None:
-    books = owed_by_the_journal(erp)
-    (hidden,) = erp.fault("company_code_without_rights")
-
-    installation.hub.sync(key, sweep=True)
-
-    assert owed(partial(installation.of, key)) == books
-    assert installation.hub.closings(key) == []
-    (note,) = [note for note in installation.last_run(key).notes if "The sweep shows 0 of" in note]
-    assert f"open lines of {hidden['company_code']}: too few to tell what is gone" in note

@@ -246,6 +246,24 @@ def next_days(erp: Intacct, many: int) -> list[str]:
     return [(today + timedelta(days=ahead)).isoformat() for ahead in range(1, many + 1)]
 
 
+def test_an_entity_of_which_the_sweep_shows_nothing_closes_nothing(
+    connected: Installation, erp: Intacct
+) -> None:
+    before = closed(connected)
+    (hidden, *_) = [
+        fault["did"] for fault in erp.control("faults", name="entity_hidden")["faults"] if fault["did"]
+    ]
+    result = connected.hub.sync(KEY, sweep=True)
+    assert result.state == "published", result.explanation
+    entity = hidden[0]["entity"]
+    (note,) = [note for note in result.notes if "The sweep shows" in note]
+    assert re.search(rf"shows 0 of [1-9]\d* open lines of {entity}: too few to tell what is gone", note)
+    assert (connected.last_run(KEY).suspects, closed(connected)) == (0, before)
+    assert owed(connected) == journal(erp)
+    erp.well()
+    assert connected.hub.sync(KEY, sweep=True).notes == []
+
+
 def test_what_is_hidden_is_told_apart_from_what_is_deleted(connected: Installation, erp: Intacct) -> None:
     before = set(closed(connected))
     erp.control("faults", name="row_hidden")
