@@ -8,8 +8,9 @@ test-idp: ; @$(PYTHON) bootstrap.py test-idp $(ARGS)
 bench: ; @$(PYTHON) bootstrap.py bench $(if $(ROWS),--rows $(ROWS))
 cards: ; @$(PYTHON) bootstrap.py cards $(ARGS)
 mutants: ; @$(PYTHON) bootstrap.py mutants $(ARGS)
+prove: ; @$(PYTHON) bootstrap.py prove $(ARGS)
 lock: ; @$(PYTHON) bootstrap.py lock
 ci: ; @$(PYTHON) bootstrap.py ci
 
-.PHONY: help run test test-idp bench cards mutants lock ci
+.PHONY: help run test test-idp bench cards mutants prove lock ci
 .DEFAULT_GOAL := help

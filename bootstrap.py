@@ -24,6 +24,11 @@ ROOT = Path(__file__).resolve().parent
 OLDEST, NEWEST = (3, 11), (3, 14)
 NEEDED_BYTES = 2 * 1024**3
 LOCKS = {"run": [], "test": ["--extra", "test"], "bench": ["--extra", "bench"]}
+AS_OFTEN_AS_BEFORE_A_RELEASE = {
+    "ENCOURS_TEST_POINTS": "50",
+    "ENCOURS_TEST_KILLS": "100",
+    "ENCOURS_TEST_SYNCS": "50",
+}
 IN_PARALLEL = ["-n", "2", "--dist", "loadfile", "-m", "not long and not idp"]
 NO_INDEX = re.compile(
     r"Retrying|ConnectionError|ConnectTimeout|ProxyError|Name or service|from versions: none"
@@ -106,6 +111,13 @@ def mutants(rest: list[str]) -> int:
     return _become([str(set_up("test") / "bin" / "python"), "-m", "tests.conformance.mutants", *rest])
 
 
+def prove(rest: list[str]) -> int:
+    """Kills and moving books as often as before a release, with their tables; takes hours."""
+    os.environ.update(AS_OFTEN_AS_BEFORE_A_RELEASE)
+    words = rest or ["tests/crash", "tests/sync/test_sync_living.py"]
+    return _become([str(set_up("test") / "bin" / "python"), "-m", "pytest", "-m", "long", *words])
+
+
 def ci(rest: list[str]) -> int:
     """Runs all that must pass before a change is taken in."""
     set_up("test")
@@ -137,6 +149,7 @@ TARGETS = {
     "bench": bench,
     "cards": cards,
     "mutants": mutants,
+    "prove": prove,
     "lock": lock,
     "ci": ci,
 }

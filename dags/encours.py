@@ -1,8 +1,9 @@
 """One DAG for each connector of the registry, with one task: the sync.
 
 The registry is the truth: a paused connector's DAG has no schedule, and DAGs are created un-paused from
-the moment of activation. While the hub's database does not answer, the connectors known last stand in,
-so that Airflow forgets no DAG and its runs wait for the database.
+the moment of activation; after an outage one run catches up, whatever was missed. While the hub's database
+does not answer, the connectors known last stand in, so that Airflow forgets no DAG and its runs wait for the
+database.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from encours.airflow.known import known_connectors
 from encours.airflow.retry import HubRetryPolicy
-from encours.airflow.task import books, sync
+from encours.airflow.task import books, late, sync
 from encours.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +37,11 @@ def connector_dag(connector: Known) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
+        deadline=DeadlineAlert(
+            reference=DeadlineReference.DAGRUN_LOGICAL_DATE,
+            interval=timedelta(minutes=connector.deadline_minutes),
+            callback=SyncCallback(late, kwargs={"key": connector.key}),
+        ),
         tags=["encours", connector.tenant, connector.system, connector.state],
     )
     with dag:

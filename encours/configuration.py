@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from encours.hub import Hub
     from encours.registry import Connector
 
-FIELDS = ("system", "tenant", "schedule", "deadline_minutes", "tolerance", "settings", "credential")
+FIELDS = (
+    "system", "tenant", "schedule", "blackout", "deadline_minutes", "tolerance", "settings", "credential",
+)  # fmt: skip
 
 
 def export(hub: Hub) -> str:
@@ -69,6 +71,8 @@ def _entry(connector: Connector) -> dict[str, Any]:
         "deadline_minutes": connector.deadline_minutes,
         "settings": {k: v for k, v in connector.settings.items() if v is not None},
     }
+    if connector.blackout:
+        entry["blackout"] = connector.blackout
     if connector.tolerance:
         entry["tolerance"] = dict(connector.tolerance)
     if connector.credential_id:
@@ -111,6 +115,7 @@ def _carry_out(hub: Hub, action: str, key: str, entry: Mapping[str, Any]) -> Non
             settings=entry["settings"],
             credential=UUID(credential) if credential else None,
             schedule=entry.get("schedule"),
+            blackout=entry.get("blackout"),
             deadline_minutes=entry.get("deadline_minutes", 24 * 60),
             tolerance=entry.get("tolerance", {}),
             paused_reason=None

@@ -216,13 +216,14 @@ class Hub:
         settings: Mapping[str, Any],
         credential: NewCredential | UUID | None,
         schedule: str | None = None,
+        blackout: str | None = None,
         deadline_minutes: int = DAY,
         tolerance: Mapping[str, str] | None = None,
         paused_reason: str | None = None,
     ) -> Connector:
         """Adds a connector; an unknown tenant is added with its zone. Checks before it writes.
 
-        Without a schedule it runs every hour, at a minute of its own.
+        Without a schedule it runs every hour, at a minute of its own; never in the minutes of `blackout`.
         """
         checked = self.settings_of(system, settings, key)
         _refuse_needless(key, _system(system), credential)
@@ -255,6 +256,7 @@ class Hub:
                     changed_by=person(),
                     changed_at=now,
                     activated_at=now,
+                    blackout=blackout,
                 )
             )
         except HubError:

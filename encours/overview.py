@@ -9,9 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
-
-from croniter import croniter
 
 from connectors.systems import SYSTEMS
 from encours.registry import Connector
@@ -89,7 +86,6 @@ def tie_out(connector: Connector, store: Store, run: int | None) -> TieOutReport
 def _status(connector: Connector, status: Status, now: datetime) -> ConnectorStatus:
     state, sentence, since = _state(connector, status, now)
     publication = status.publication
-    zone = ZoneInfo(connector.zone)
     return ConnectorStatus(
         key=connector.key,
         tenant=connector.tenant_name,
@@ -105,9 +101,7 @@ def _status(connector: Connector, status: Status, now: datetime) -> ConnectorSta
         deadline_minutes=connector.deadline_minutes,
         rejects=status.rejects,
         rows=status.run.rows_read if status.run else None,
-        next_run=None
-        if connector.state == "paused"
-        else croniter(connector.schedule, now.astimezone(zone)).get_next(datetime),
+        next_run=None if connector.state == "paused" else connector.next_run(now),
     )
 
 

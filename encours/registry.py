@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -41,7 +42,10 @@ class Tenant:
 
 @dataclass(frozen=True)
 class Connector:
-    """One tenant's configured link to a system; `tolerance` is per ISO 4217 currency."""
+    """One tenant's configured link to a system; `tolerance` is per ISO 4217 currency.
+
+    `schedule` and `blackout` are cron lines in the tenant's zone: when runs begin, and in which minutes not.
+    """
 
     connector_id: int
     tenant_id: int
@@ -60,6 +64,18 @@ class Connector:
     changed_by: str
     changed_at: datetime
     activated_at: datetime
+    blackout: str | None = None
+
+    def rests(self, moment: datetime) -> bool:
+        """Whether no scheduled run is to begin at this (aware) moment."""
+        return self.blackout is not None and bool(
+            croniter.match(self.blackout, moment.astimezone(ZoneInfo(self.zone)))
+        )
+
+    def next_run(self, moment: datetime) -> datetime | None:
+        """When the schedule begins the next run after this moment; None within LOOK_AHEAD runs."""
+        turns = croniter(self.schedule, moment.astimezone(ZoneInfo(self.zone)), ret_type=datetime)
+        return next((turn for turn in islice(turns, LOOK_AHEAD) if not self.rests(turn)), None)
 
     def tolerances(self) -> dict[str, Decimal]:
         """The largest difference per currency that still counts as tied out."""
@@ -135,6 +151,8 @@ class Registry:
 
     def _write(self, query: str, connector: Connector) -> int:
         check_schedule(connector.schedule)
+        if connector.blackout is not None:
+            check_schedule(connector.blackout)
         values = dataclasses.asdict(connector)
         values |= {"settings": Jsonb(values["settings"]), "tolerance": Jsonb(values["tolerance"])}
         try:
@@ -155,3 +173,4 @@ def check_schedule(schedule: str) -> None:
 
 
 CRON_FIELDS = 5
+LOOK_AHEAD = 5_000  # runs; a blackout of a week at a run every two minutes

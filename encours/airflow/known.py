@@ -37,6 +37,7 @@ class Known(BaseModel, frozen=True, from_attributes=True):
     tenant_name: str
     system: str
     schedule: str
+    deadline_minutes: int
     zone: str
     state: str
     activated_at: AwareDatetime

@@ -6,17 +6,26 @@ once, because reading the same books again without a change would hold them agai
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from pydantic_core import to_jsonable_python
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, Sequence
 
+    from airflow.sdk.types import DagRunProtocol
+
     from encours.overview import Amount
     from encours.sync import SyncResult
+
+
+log = logging.getLogger(__name__)
+
+SCHEDULED = "scheduled"
+IN_TIME = ("tied_out", "not_proven", "paused")  # states that no deadline is missed in
 
 
 def books(key: str) -> Asset:
@@ -24,20 +33,39 @@ def books(key: str) -> Asset:
     return Asset(f"encours://{key}/receivables")
 
 
-def sync(key: str, *, outlet_events: MutableMapping[Asset, Any]) -> None:
-    """Reads, compares and publishes one connector; Airflow gives `outlet_events` by its name.
+def sync(key: str, *, outlet_events: MutableMapping[Asset, Any], dag_run: DagRunProtocol) -> None:
+    """Reads, compares and publishes one connector; Airflow gives what is named like its context.
 
-    Raises AirflowFailException when the books are held, and the hub's errors for HubRetryPolicy to judge.
+    Raises AirflowFailException when the books are held, AirflowSkipException for a scheduled run in the
+    connector's blackout, and the hub's errors for HubRetryPolicy to judge.
     """
     from encours.hub import Hub  # noqa: PLC0415  the DAG file is parsed without it
 
     with Hub.from_environment() as hub:
+        connector = hub.registry.connector(key)
+        if dag_run.run_type == SCHEDULED and connector.rests(hub.clock()):
+            raise AirflowSkipException(f"{key}: in its blackout, {connector.blackout} ({connector.zone}).")
         result = hub.sync(key)
         if result.state == "held":
             raise AirflowFailException(held(result))
-        connector = hub.registry.connector(key)
         status = hub.store.status(connector.tenant_id, connector.connector_id)
     outlet_events[books(key)].extra = figures(result, status.open_amounts)
+
+
+def late(key: str) -> str | None:
+    """Says in the log that the books are not tied out by the deadline, unless a later run has done it.
+
+    Called by Airflow for a run that has not succeeded `deadline_minutes` after its time.
+    """
+    from encours.hub import Hub  # noqa: PLC0415  the DAG file is parsed without it
+
+    with Hub.from_environment() as hub:
+        status = next((one for one in hub.overview() if one.key == key), None)
+    if status is None or status.state in IN_TIME:
+        return None
+    sentence = f"{key} is not tied out in time. {status.sentence}"
+    log.error(sentence)
+    return sentence
 
 
 def figures(result: SyncResult, open_amounts: Sequence[Amount]) -> dict[str, Any]:

@@ -60,6 +60,8 @@ def show(key: Key, *, as_json: Json = False) -> None:
         (name, _text(value)) for name, value in connector.settings.items() if value not in (None, "", [], {})
     ]
     rows += [("schedule", f"{connector.schedule} ({connector.zone})"), ("state", connector.state)]
+    if connector.blackout:
+        rows.append(("blackout", f"{connector.blackout} ({connector.zone})"))
     rows += [("credential", _shown(connector.system, credential))]
     print_table(["SETTING", "VALUE"], rows)
 
@@ -192,7 +194,7 @@ def _adder(system: System) -> Callable[..., None]:
 
     def add(**given: Any) -> None:
         key, tenant = given.pop("key"), given.pop("tenant")
-        schedule, paused = given.pop("schedule"), given.pop("paused")
+        schedule, blackout, paused = given.pop("schedule"), given.pop("blackout"), given.pop("paused")
         credential = None
         if system.credential:
             user, from_stdin = given.pop("user"), given.pop("password_stdin")
@@ -205,6 +207,7 @@ def _adder(system: System) -> Callable[..., None]:
                 settings={name: value for name, value in given.items() if value is not None},
                 credential=credential,
                 schedule=schedule,
+                blackout=blackout,
                 paused_reason="created paused" if paused else None,
             )
         stdout().print(f"{key} is added. Check it: encours connectors test {key}")
@@ -215,6 +218,14 @@ def _adder(system: System) -> Callable[..., None]:
         (
             "schedule",
             Annotated[str | None, typer.Option(help="Cron line in the tenant's zone. Default: hourly.")],
+            None,
+        ),
+        (
+            "blackout",
+            Annotated[
+                str | None,
+                typer.Option(help="Cron line in whose minutes no scheduled run begins: * 18-23 L * *."),
+            ],
             None,
         ),
         ("paused", Annotated[bool, typer.Option("--paused", help="Do not start the schedule yet.")], False),
