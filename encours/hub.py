@@ -131,6 +131,7 @@ class Hub:
                 access=access,
                 auth=auth,
                 clock=self.clock,
+                sleep=self._sleep,
                 sweep=sweep,
                 publish=publish,
                 report=progress or (lambda _: None),

@@ -51,6 +51,8 @@ Report = Callable[[Step], None]
 # The digest kept of a row that was set aside: no row has it, so it is read until it is well.
 FAULTY = bytes(16)
 FURTHER_PASSES = 3  # over what changed while we read
+LOOKS = 5  # at the totals, before a further pass, for a calm moment to begin it in
+PAUSE = 1.0  # seconds between two of them
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,12 @@ def sync(
     access: Access,
     auth: OriginAuth | None,
     clock: Callable[[], datetime],
+    sleep: Callable[[float], None],
     sweep: bool | None,
     publish: bool,
     report: Report,
 ) -> SyncResult:
-    """Pulls and publishes one connector; `clock` bounds further passes. See Hub.sync for what it raises."""
+    """Pulls and publishes one connector; `clock` and `sleep` time further passes. Raises as Hub.sync does."""
     began = time.monotonic()
     erp, places = system.erp(access.settings)
     with store.open_run(
@@ -122,7 +125,7 @@ def sync(
                 connector=connector,
                 system=system,
                 run=run,
-                reading=_Reading(run, system, access, clock, report),
+                reading=_Reading(run, system, access, clock=clock, sleep=sleep, report=report),
                 also=also,
                 began=began,
                 publish=publish,
@@ -153,7 +156,14 @@ class _Reading:
     """
 
     def __init__(
-        self, run: Run, system: System, access: Access, clock: Callable[[], datetime], report: Report
+        self,
+        run: Run,
+        system: System,
+        access: Access,
+        *,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
+        report: Report,
     ) -> None:
         self.rows = 0
         self.staged = 0
@@ -166,6 +176,7 @@ class _Reading:
         self._run = run
         self._system = system
         self._clock = clock
+        self._sleep = sleep
         self._report = report
         self._seed = meaning(system, access.settings)
         self._adapters: dict[str, Adapter] = {}
@@ -179,12 +190,28 @@ class _Reading:
         self._between_totals(self._system.plan(self.access, self._run.bookmarks, sweep=self._run.sweep))
 
     def again(self, number: int) -> None:
-        """Reads what the next run would: what changed since the passes before, up to now; and the totals."""
+        """Reads what changed since the passes before, up to now, and the totals.
+
+        After a pass in which the books moved, to catch up in a calm moment; else as the next run would read.
+        """
         passing("again")
-        self.access = replace(self.access, now=self._clock())
+        catching_up = not self.still
+        if catching_up:
+            self._wait_for_calm()
+        self.access = replace(self.access, now=self._clock(), catching_up=catching_up)
         self._adapters.clear()
         self._pass = f"/again-{number}"
         self._between_totals(self._system.plan(self.access, self._run.read_so_far(), sweep=False))
+
+    def _wait_for_calm(self) -> None:
+        """Asks for totals until two in a row are equal, or in vain; the last are those of before the pass."""
+        for _ in range(LOOKS):
+            before = self.totals
+            self._sleep(PAUSE)
+            self.access = replace(self.access, now=self._clock())
+            self.totals = self._system.totals(self.access, self._run.accounts())
+            if _closings(before) == _closings(self.totals):
+                return
 
     def _between_totals(self, slices: Sequence[Slice]) -> None:
         """One pass over these slices and what they lead to, and the totals after it."""
@@ -201,7 +228,7 @@ class _Reading:
             self._found = found  # what is read by key is asked for in every pass
         self.totals = self._system.totals(self.access, self._run.accounts())
         self.still = _closings(before) == _closings(self.totals)
-        self.quiet = self.still and whole and not self._found
+        self.quiet = self.still and whole and not (self._found or self.access.catching_up)
 
     def _read(self, slices: Sequence[Slice]) -> bool:
         """Reads every slice that this run has not staged to its end yet; whether that was all of them."""

@@ -31,6 +31,7 @@ class Access:
     now: datetime  # aware, UTC; frozen for the run
     zone: ZoneInfo  # the ERP server's zone, in which its dates without a time are read
     connector: str  # its key, for messages
+    catching_up: bool = False  # with what is posted while this run reads: seconds of overlap are enough
 
     @property
     def http(self) -> Session:

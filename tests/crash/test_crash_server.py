@@ -1,32 +1,36 @@
-"""The database server killed in mid-read, and what a second process finds while a sync is stopped or just gone.
+"""The database server killed in mid-read and in mid-publish, a full disk, and what a second process finds while a sync is stopped or just gone.
 
 The server that is killed is one of its own, durable as in production: unlogged staging vanishes with it.
 """
 
 from __future__ import annotations
 
+import resource
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+import psycopg
 import pytest
 
 from encours.hub import Hub
 from encours.migrations import upgrade
 from encours.postgres import Postgres
 from encours.settings import Settings
-from receivables.errors import Conflict
+from receivables.errors import Conflict, Transient
 from tests.conftest import Database
 from tests.sync.conftest import LOOPBACK, Installation
 from tests.sync.test_sync_equal import owed, owed_by_the_journal
 
 if TYPE_CHECKING:
-    from tests.crash.conftest import Spawn, Watching
+    from tests.crash.conftest import Spawn, Watch, Watching
     from tests.sync.conftest import Erp, Install, Start
 
 pytestmark = pytest.mark.long
@@ -91,6 +95,71 @@ def test_a_killed_database_server_costs_what_was_read_and_nothing_else(
     assert result.run == lost["number"] + 1
     assert owed(partial(own.of, key)) == owed_by_the_journal(erp)
     assert watched.staged() == {}
+
+
+def test_a_server_killed_in_the_middle_of_publishing_has_published_nothing(
+    erp: Erp, own: Installation, spawn: Spawn, watch: Watching
+) -> None:
+    key = own.connect(erp, "killed-publishing", **SMALL)
+    assert own.hub.sync(key).verdict == "equal"
+    erp.post(invoices=2, payments=1)
+    before, syncing = own.visible(key), spawn(own)
+    watched, holder = watch(own, key), watch(own, key)
+    with suppress(psycopg.OperationalError), holder.holding("bookmark"):
+        syncing.begin(key, sweep=False)
+        watched.until(lambda look: look.phase(1) == "publishing")
+        kill(own.database.postgres)
+
+    code, said, _ = syncing.end()
+    assert (code, said) == (1, "")
+    own.database.postgres.start()
+    assert own.visible(key) == before
+    check_the_next_run(erp, own, watch(own, key))
+
+
+def test_a_full_disk_publishes_nothing_and_is_over_when_there_is_room(
+    erp: Erp, own: Installation, spawn: Spawn, watch: Watching
+) -> None:
+    """No byte more may be written by the server's process: to PostgreSQL that is a disk without room."""
+    key = own.connect(erp, "full", **SMALL)
+    assert own.hub.sync(key).verdict == "equal"
+    erp.post(invoices=2, payments=1)
+    before, syncing, watched = own.visible(key), spawn(own), watch(own, key)
+    syncing.begin(key, sweep=True)
+    look = syncing.stop_when(watched, lambda look: look.state == "reading" and look.pages >= 5)
+    assert look.holder is not None
+    resource.prlimit(look.holder, resource.RLIMIT_FSIZE, (0, 0))
+    syncing.process.send_signal(signal.SIGCONT)
+
+    code, said, complaint = syncing.end()
+
+    assert (code, said) == (1, ""), complaint
+    again = wait_for(own, key, watch)
+    assert own.visible(key) == before
+    check_the_next_run(erp, own, again)
+
+
+def wait_for(own: Installation, key: str, watch: Watching) -> Watch:
+    """A watch of the connector once the server answers: a process that cannot write its log takes all with it."""
+    for _ in range(120):
+        try:
+            watched = watch(own, key)
+            watched.look()
+        except (psycopg.OperationalError, Transient):
+            time.sleep(0.5)
+        else:
+            return watched
+    raise AssertionError("the server does not answer within a minute")
+
+
+def check_the_next_run(erp: Erp, own: Installation, watched: Watch) -> None:
+    """It ends as if nothing had happened, and one more has nothing to do."""
+    result = own.hub.sync(watched.key, sweep=True)
+    assert (result.state, result.verdict) == ("published", "equal"), result.explanation
+    assert owed(partial(own.of, watched.key)) == owed_by_the_journal(erp)
+    assert watched.staged() == {}
+    again = own.hub.sync(watched.key, sweep=False)
+    assert (again.verdict, again.rows_staged) == ("equal", 0)
 
 
 def kill(server: Postgres) -> None:

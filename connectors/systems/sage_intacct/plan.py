@@ -36,6 +36,7 @@ from connectors.systems.sage_intacct.fields import ADJUSTMENT, ADVANCE, INVOICE,
 from receivables.errors import Rejected
 
 OVERLAP: Final = timedelta(minutes=10)
+IN_FLIGHT: Final = timedelta(seconds=30)  # the overlap of a pass that catches up with the one before
 BEHIND: Final = timedelta(hours=2)  # of the second reader: what was committed that late is found
 EVERY: Final = timedelta(hours=1)  # how often it reads: requests are billed
 LATE: Final = "late"  # its bookmark
@@ -225,7 +226,8 @@ def _now(access: Access) -> str:
 
 def since(access: Access, bookmark: str) -> etree._Element:
     """The condition for what changed since the bookmark, and for what has no moment of change."""
-    in_zone = printed(earliest(_moment(access, bookmark) - OVERLAP, access.zone))
+    begin = _moment(access, bookmark) - (IN_FLIGHT if access.catching_up else OVERLAP)
+    in_zone = printed(earliest(begin, access.zone))
     return any_of(compared("greaterthanorequalto", MOMENT, in_zone), compared("isnull", MOMENT))
 
 
