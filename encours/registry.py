@@ -149,6 +149,13 @@ class Registry:
         """Takes it out of the registry; what it published stays."""
         self._write("remove_connector", connector)
 
+    def changers(self, connector: Connector, since: datetime) -> set[str]:
+        """Who has changed since this moment what is read of the ERP or what counts as equal, or added it."""
+        with self._connect() as connection, connection.cursor() as cursor:
+            cursor.execute("select set_config('app.tenant', %s, true)", [str(connector.tenant_id)])
+            asked = {"connector_id": connector.connector_id, "since": since}
+            return {who for (who,) in cursor.execute(SQL["changers"], asked)}
+
     def _write(self, query: str, connector: Connector) -> int:
         check_schedule(connector.schedule)
         if connector.blackout is not None:

@@ -1,4 +1,4 @@
-"""What people may know of a connector's receivables: where it stands, tie-outs, rejects, what vanished.
+"""What people may know of a connector's receivables: where it stands, its runs, their tie-outs, what vanished.
 
 Reads published and logged rows only, never staging: staged rows have no tenant.
 """
@@ -40,11 +40,15 @@ class RunRow:
     rejects: int
     suspects: int
     notes: list[str]
+    decided_by: str | None  # who published or discarded it once it was held
 
 
 @dataclass(frozen=True)
 class Status:
-    """Where a connector stands; `unpublished_since` is when the first run ended without publishing."""
+    """Where a connector stands; `unpublished_since` is when the first run ended without publishing.
+
+    `waived` says with which difference the publication was published, if with any.
+    """
 
     run: RunRow | None
     publication: Publication | None
@@ -52,6 +56,7 @@ class Status:
     differences: list[TieOut]
     rejects: int
     unpublished_since: datetime | None
+    waived: str | None
 
 
 @dataclass(frozen=True)
@@ -60,23 +65,6 @@ class TieOutReport:
 
     run: RunRow
     rows: list[TieOut]
-
-
-@dataclass(frozen=True)
-class RejectRow:
-    """A row that was set aside, as received; `times` counts the runs that saw it."""
-
-    reject_id: int
-    connector: str
-    stream: str
-    key: str | None
-    code: str
-    field: str
-    message: str
-    raw: bytes
-    first_seen: datetime
-    last_seen: datetime
-    times: int
 
 
 @dataclass(frozen=True)
@@ -128,6 +116,7 @@ def status(cursor: psycopg.Cursor[Any], tenant_id: int, connector_id: int) -> St
     compared = _rows(cursor, TieOut, "tie_outs", {**scope, "run": run[0].number}) if run else []
     (rejects,) = cursor.execute(SQL["open_rejects"], scope).fetchone() or (0,)
     (since,) = cursor.execute(SQL["unpublished_since"], scope).fetchone() or (None,)
+    (waived,) = cursor.execute(SQL["published_with"], scope).fetchone() or (None,)
     return Status(
         run=run[0] if run else None,
         publication=publication,
@@ -135,6 +124,7 @@ def status(cursor: psycopg.Cursor[Any], tenant_id: int, connector_id: int) -> St
         differences=[line for line in compared if line.status == "different"],
         rejects=rejects,
         unpublished_since=since,
+        waived=waived,
     )
 
 
@@ -149,12 +139,19 @@ def tie_out_report(
     return TieOutReport(found[0], _rows(cursor, TieOut, "tie_outs", {**scope, "run": found[0].number}))
 
 
-def reject_rows(
-    cursor: psycopg.Cursor[Any], tenant_id: int, connector_id: int, connector: str
-) -> list[RejectRow]:
-    """The open rejects of a connector, newest first."""
-    scope = {"tenant_id": tenant_id, "connector_id": connector_id, "connector": connector}
-    return _rows(cursor, RejectRow, "rejects", scope)
+def run_rows(
+    cursor: psycopg.Cursor[Any],
+    tenant_id: int,
+    connector_id: int,
+    *,
+    state: str | None,
+    number: int | None,
+    limit: int,
+) -> list[RunRow]:
+    """The connector's latest runs, newest first; `number`: this one alone."""
+    asked = {"state": state, "number": number, "limit": limit}
+    scope = {"tenant_id": tenant_id, "connector_id": connector_id}
+    return _rows(cursor, RunRow, "runs", {**scope, **asked})
 
 
 def suspect_rows(

@@ -1,16 +1,31 @@
 -- name: last_run
 -- The connector's latest run.
 select number, state, mode, reason, message, explanation, opened_at, ended_at, rows_read, rows_staged, rejects, suspects,
-       notes
+       notes, decided_by
 from receivables.run
 where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
 order by number desc limit 1;
+
+-- name: runs
+-- The connector's latest runs.
+select number, state, mode, reason, message, explanation, opened_at, ended_at, rows_read, rows_staged, rejects, suspects,
+       notes, decided_by
+from receivables.run
+where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
+  and (%(state)s::text is null or state = %(state)s) and (%(number)s::integer is null or number = %(number)s)
+order by number desc limit %(limit)s;
 
 -- name: publication
 -- What everybody sees.
 select number, published_at, grade, counts, changes, totals, content_hash::text
 from receivables.publication
 where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
+order by number desc limit 1;
+
+-- name: published_with
+-- What is kept beside what everybody sees: the difference that was waived, if there was one.
+select message from receivables.run
+where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and state = 'published'
 order by number desc limit 1;
 
 -- name: unpublished_since
@@ -29,7 +44,7 @@ where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and state = 
 -- name: compared_run
 -- This run, or the latest that was compared.
 select number, state, mode, reason, message, explanation, opened_at, ended_at, rows_read, rows_staged, rejects, suspects,
-       notes
+       notes, decided_by
 from receivables.run r
 where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s
   and case when %(run)s::integer is null
@@ -51,13 +66,6 @@ join receivables.control_total hub
  and hub.currency = t.currency and hub.customer is not distinct from t.customer and hub.source = 'hub'
 where r.tenant_id = %(tenant_id)s and r.connector_id = %(connector_id)s and r.number = %(run)s
 order by t.entity, t.account, t.basis, t.currency, t.customer nulls first;
-
--- name: rejects
--- Open rejects, newest first.
-select reject_id, %(connector)s as connector, stream, key, code, field, message, raw, first_seen, last_seen, times
-from receivables.reject
-where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and state = 'open'
-order by last_seen desc, reject_id desc;
 
 -- name: suspects
 -- Open lines that the last sweep did not show.

@@ -302,3 +302,4 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
     field: str
     message: str
     key: str | None = None  # the row's own key, where it could be read
+    adapter: str | None = None  # the name of what read it, to read it again

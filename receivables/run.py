@@ -1,7 +1,8 @@
 """One sync of one connector, from the lock to its end: published, held, moving, failed, or still reading.
 
 A run is published only when its tie-out says so and no row of what is owed was set aside: there is no other
-way to move a bookmark or a row. Refuses a page of which no row can be read, and a second run of a connector.
+way to move a bookmark or a row, for a run that was held as well. Refuses a page of which no row can be read,
+and a second run of a connector.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from functools import partial
 from typing import Any
 
 import psycopg
+import xxhash
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from receivables import billing, staging, tie_out
+from receivables import billing, staging, tie_out, waivers
 from receivables.aliases import Aliases
 from receivables.applying import Applying
+from receivables.changes import Changes, changes
 from receivables.crash import passing
 from receivables.digests import Digests
 from receivables.errors import Conflict, Rejected
@@ -42,19 +45,25 @@ Also = Callable[[psycopg.Connection[Any]], None]  # runs in the transaction that
 
 @dataclass(frozen=True)
 class Opened:
-    """What a run knows of itself when it is opened or resumed; `day` is the tenant's day."""
+    """What a run knows of itself when it is opened, resumed or, being `held`, taken up again.
+
+    `day` is the tenant's day. `settings_changed` says that settings changed what rows mean since the last
+    publication.
+    """
 
     tenant_id: int
     connector_id: int
     connector: str
     run_id: int
     number: int
-    mode: str  # snapshot, delta, sweep
+    mode: str  # snapshot, delta, sweep, replay, backfill
     day: date
     adapter: str
     opened_at: datetime
     resumed: bool
     bookmarks: Mapping[str, str]
+    settings_changed: bool = False
+    was: str = "reading"  # the state that it ends
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,8 @@ class Run:
         self.opened = opened
         self.broken: list[str] = []  # invariants that keep the run from being published
         self.notes: list[str] = []  # what people should know of a run that may be published all the same
+        self.replayed: Sequence[int] = ()  # ids of rejects whose rows this run stages again
+        self.decided_by: str | None = None  # who publishes or discards a run that was held
         self._connection = connection
         self._clock = clock
         self._scope = {
@@ -108,7 +119,7 @@ class Run:
 
     @property
     def mode(self) -> str:
-        """`snapshot` (everything), `delta` or `sweep`."""
+        """`snapshot` (everything), `delta`, `sweep`, and deltas with a `replay` or a `backfill`."""
         return self.opened.mode
 
     @property
@@ -158,18 +169,26 @@ class Run:
 
         `digests` are (native key, 16-byte digest) of the raw rows that became records, and of those set aside
         one that no row has: by the key the digest of before is replaced, so that a row that changes back is
-        seen. Raises Rejected, after keeping the rejects, when the page has rows and every one was set aside.
+        seen. Raises Rejected, after keeping the rejects, when the page has rows and every one was set aside,
+        unless people go on without all of them.
         """
         self._staging.add(slice_, page, adapted.records, digests, rejects)
         self._compared = None
         nothing_read = page.rows and len(rejects) >= len(page.rows) and not adapted.records
-        if nothing_read and slice_.stream not in SPARSE:
+        if nothing_read and slice_.stream not in SPARSE and not self._waived(rejects):
             first = rejects[0]
             raise Rejected(
                 f"{self.opened.connector}, {slice_.name}: no row of page {page.number} can be read"
                 f" ({len(page.rows)} rows). The first: field {first.field}, {first.message}"
                 " See all with: encours rejects list."
             )
+
+    def _waived(self, rejects: Sequence[Reject]) -> bool:
+        """Whether people go on without every one of these rows."""
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            set_tenant(cursor, self.opened.tenant_id)
+            known = set(cursor.execute(SQL["waived_rejects"], self._scope))
+        return known.issuperset((r.stream, xxhash.xxh3_128_digest(r.raw), r.code, r.field) for r in rejects)
 
     def unknown_customers(self) -> list[tuple[str, str]]:
         """(entity, number) of the customers that staged items name and of whom no more than that is known."""
@@ -226,8 +245,21 @@ class Run:
         found = broken(self._connection, self._scope)
         self.broken = [one.sentence for one in found if one.holds]
         self.notes = [*unapplied, *still_open, *(one.sentence for one in found if not one.holds)]
-        self._compared = compared
-        return compared
+        self._compared = waivers.judged(compared, self._waivers())
+        return self._compared
+
+    def kept_totals(self) -> list[ControlTotal]:
+        """The ERP's totals of after the last row, as they were compared."""
+        return self._staging.totals("after")
+
+    def changes(self) -> Changes:
+        """What publishing this run would change; to be asked after its tie-out."""
+        return changes(self._connection, self._scope)
+
+    def _waivers(self) -> list[waivers.Waiver]:
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            set_tenant(cursor, self.opened.tenant_id)
+            return waivers.in_force(cursor, self._scope, self._clock())
 
     def our_documents(
         self,
@@ -243,21 +275,24 @@ class Run:
         return self._books.documents(entity, account, currency, customer, as_of, basis=basis)
 
     def holding_rejects(self) -> list[HoldingReject]:
-        """The first rows set aside in this run that keep it from being published."""
+        """The first rows set aside in this run that keep it from being published: not those waived."""
         with (
             self._connection.transaction(),
             self._connection.cursor(row_factory=class_row(HoldingReject)) as cursor,
         ):
+            set_tenant(cursor, self.opened.tenant_id)
             return cursor.execute(SQL["holding_rejects"], {**self._scope, "harmless": HARMLESS}).fetchall()
 
     # -- ending -------------------------------------------------------------------------------------------
 
-    def publish(self, also: Also = nothing_else, *, unproven: bool = False) -> Publication:
+    def publish(
+        self, also: Also = nothing_else, *, unproven: bool = False, message: str | None = None
+    ) -> Publication:
         """Makes the run's rows the published ones, in one transaction with everything that depends on it.
 
         Raises Conflict, and publishes nothing, unless every slice that was begun came to its end, the tie-out
-        after the last page is equal or within, no invariant is broken and no row of what is owed was set
-        aside. `unproven` is for systems that offer no control totals.
+        after the last page is equal, within or waived, no invariant is broken and no row of what is owed was
+        set aside. `unproven` is for systems that offer no control totals; `message` is kept with the run.
         """
         self._gate(unproven=unproven)
         self._staging.settle()
@@ -271,13 +306,14 @@ class Run:
                     self._connection,
                     scope,
                     self._grade(),
-                    recount=self.mode != "delta",
+                    recount=self.mode in ("snapshot", "sweep"),
                     tell=self.notes.append,
                 )
-                cursor.execute(SQL["close_rejects"], {**scope, "harmless": HARMLESS})
+                known = {"harmless": HARMLESS, "replayed": list(self.replayed)}
+                cursor.execute(SQL["close_rejects"], {**scope, **known})
                 self._vanished.keep_closings(cursor, scope)
                 self._aliases.keep(cursor, scope)
-                self._end(cursor, scope, "published")
+                self._end(cursor, scope, "published", message=message)
             also(self._connection)
             passing("merged")
         passing("published")
@@ -303,6 +339,14 @@ class Run:
     def fail(self, message: str, also: Also = nothing_else) -> None:
         """Gives the run up because trying again without a change will fail again; the sentence says why."""
         self._leave("failed", also, message=message)
+        staging.forget(self._connection, self.opened.run_id)
+
+    def discard(self, message: str) -> None:
+        """Gives up a run that was held, and all that it staged; why it was held stays with it."""
+        scope = {**self._scope, "now": self._clock(), "message": message, "decided_by": self.decided_by}
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            set_tenant(cursor, self.opened.tenant_id)
+            cursor.execute(SQL["discard"], scope)
         staging.forget(self._connection, self.opened.run_id)
 
     def _gate(self, *, unproven: bool) -> None:
@@ -366,6 +410,8 @@ class Run:
                 "explanation": Jsonb(list(explanation)),
                 "suspects": self.suspects,
                 "notes": Jsonb(self.notes),
+                "was": self.opened.was,
+                "decided_by": self.decided_by,
             },
         )
         if cursor.rowcount != 1:

@@ -66,65 +66,96 @@ where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and state = 
 -- The run is over, or held; its counts come from the page log.
 update receivables.run as r
 set state = %(state)s, ended_at = %(now)s, reason = %(reason)s, message = %(message)s,
-    explanation = %(explanation)s, notes = %(notes)s, suspects = %(suspects)s,
+    explanation = %(explanation)s, notes = %(notes)s, suspects = greatest(r.suspects, %(suspects)s),
+    decided_by = %(decided_by)s,
     pages = p.pages, rows_read = p.received, rows_staged = p.staged, rejects = p.rejects
 from (select count(*) as pages, coalesce(sum(received), 0) as received, coalesce(sum(staged), 0) as staged,
              coalesce(sum(rejects), 0) as rejects
       from receivables.page where run_id = %(run_id)s) as p
-where r.tenant_id = %(tenant_id)s and r.run_id = %(run_id)s and r.state = 'reading';
+where r.tenant_id = %(tenant_id)s and r.run_id = %(run_id)s and r.state = %(was)s;
+
+-- name: held
+-- The connector's held run, if there is one, and whether its staging is still there.
+select r.run_id, r.number, r.mode, r.day, r.adapter, r.settings_digest, r.opened_at, r.reason,
+       exists (select from receivables.staged_run s where s.run_id = r.run_id) as staged
+from receivables.run r
+where r.tenant_id = %(tenant_id)s and r.connector_id = %(connector_id)s and r.state = 'held';
+
+-- name: discard
+-- A held run is given up by a person; why it was held stays.
+update receivables.run
+set state = 'superseded', message = %(message)s, decided_by = %(decided_by)s
+where tenant_id = %(tenant_id)s and run_id = %(run_id)s and state = 'held';
 
 -- name: supersede
 -- A held run, or one whose staging is of no use any more, makes room.
 update receivables.run
-set state = 'superseded', ended_at = coalesce(ended_at, %(now)s), message = coalesce(message, %(message)s)
+set state = 'superseded', ended_at = coalesce(ended_at, %(now)s),
+    message = case when %(lost)s then %(message)s else coalesce(message, %(message)s) end
 where tenant_id = %(tenant_id)s and run_id = %(run_id)s;
 
 -- name: keep_rejects
--- What this run set aside, for people to see; a row seen before counts once more.
+-- What this run set aside, for people to see; a row seen before counts once more, and stays waived if it was.
 insert into receivables.reject as known
-    (tenant_id, connector_id, run_id, stream, digest, key, key_digest, code, field, message, raw, first_seen,
-     last_seen)
+    (tenant_id, connector_id, run_id, stream, digest, key, key_digest, code, field, message, raw, adapter,
+     first_seen, last_seen)
 select distinct on (stream, digest, code, field)
        %(tenant_id)s, %(connector_id)s, %(run_id)s, stream, digest, key, key_digest, code, field, message, raw,
-       %(now)s, %(now)s
+       adapter, %(now)s, %(now)s
 from receivables.staged_reject
 where run_id = %(run_id)s
 order by stream, digest, code, field, seq desc
 on conflict (tenant_id, connector_id, stream, digest, code, field) do update
-set run_id = excluded.run_id, last_seen = excluded.last_seen, times = known.times + 1, state = 'open',
-    message = excluded.message;
+set run_id = excluded.run_id, last_seen = excluded.last_seen, message = excluded.message, adapter = excluded.adapter,
+    times = known.times + (known.run_id <> excluded.run_id)::integer,
+    state = case known.state when 'waived' then 'waived' else 'open' end;
 
 -- name: close_rejects
--- Rows set aside before that were read well now: of a stream that holds, all; of others, those read again.
+-- Rows set aside before that were read well now: of a stream that holds, all but those waived; of others, and of
+-- those waived, what was read well by its key (zeros are the digest of a row set aside) or is replayed.
 update receivables.reject as known
 set state = 'replayed'
-where known.tenant_id = %(tenant_id)s and known.connector_id = %(connector_id)s and known.state = 'open'
+where known.tenant_id = %(tenant_id)s and known.connector_id = %(connector_id)s and known.state <> 'replayed'
   and known.run_id <> %(run_id)s
-  and (known.stream <> all(%(harmless)s)
+  and (known.stream <> all(%(harmless)s) and known.state = 'open'
+       or known.reject_id = any(%(replayed)s)
        or exists (select from receivables.staged_raw_digest s
-                  where s.run_id = %(run_id)s and s.stream = known.stream and s.key = known.key_digest));
+                  where s.run_id = %(run_id)s and s.stream = known.stream and s.key = known.key_digest
+                    and s.digest <> '00000000-0000-0000-0000-000000000000'));
 
 -- name: holding_rejects
--- Rows set aside that keep this run from being published, the first of them.
-select stream, key, code, field, message from receivables.staged_reject
-where run_id = %(run_id)s and stream <> all(%(harmless)s)
-order by seq limit 20;
+-- Rows set aside that keep this run from being published, the first of them: of those waived none.
+select s.stream, s.key, s.code, s.field, s.message from receivables.staged_reject s
+where s.run_id = %(run_id)s and s.stream <> all(%(harmless)s)
+  and not exists (
+    select from receivables.reject known
+    where known.tenant_id = %(tenant_id)s and known.connector_id = %(connector_id)s and known.stream = s.stream
+      and known.digest = s.digest and known.code = s.code and known.field = s.field and known.state = 'waived')
+order by s.seq limit 20;
+
+-- name: waived_rejects
+-- The rows that people go on without, each with its fault.
+select stream, uuid_send(digest), code, field from receivables.reject
+where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and state = 'waived';
 
 -- name: unfinished
 -- Slices of which pages are staged, but not the last.
 select slice from receivables.page where run_id = %(run_id)s group by slice having not bool_or(last) order by slice;
 
 -- name: keep_total
--- One control total of this run, from the ERP or ours.
+-- One control total of this run, from the ERP or ours; a run that was held keeps those it was held with.
 insert into receivables.control_total
     (tenant_id, connector_id, run_id, entity, account, basis, currency, customer, source, as_of, grade, closing, items)
 values (%(tenant_id)s, %(connector_id)s, %(run_id)s, %(entity)s, %(account)s, %(basis)s, %(currency)s, %(customer)s,
-        %(source)s, %(as_of)s, %(grade)s, %(closing)s, %(items)s);
+        %(source)s, %(as_of)s, %(grade)s, %(closing)s, %(items)s)
+on conflict do nothing;
 
 -- name: keep_tie_out
--- One line of the comparison.
+-- One line of the comparison; when a run that was held is published, only the judgement can be another.
 insert into receivables.tie_out
     (tenant_id, connector_id, run_id, entity, account, basis, currency, customer, as_of, grade, difference, status,
      explanation)
 values (%(tenant_id)s, %(connector_id)s, %(run_id)s, %(entity)s, %(account)s, %(basis)s, %(currency)s, %(customer)s,
-        %(as_of)s, %(grade)s, %(difference)s, %(status)s, %(explanation)s);
+        %(as_of)s, %(grade)s, %(difference)s, %(status)s, %(explanation)s)
+on conflict (run_id, account, entity, basis, currency, customer) do update
+set status = excluded.status, explanation = excluded.explanation;

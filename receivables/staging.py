@@ -298,7 +298,7 @@ def _reject_lines(run: str, first: int, rejects: Sequence[Reject]) -> bytes:
     return b"".join(
         _line(
             run, place, r.stream, digest(r.raw), r.key, None if r.key is None else digest(r.key.encode()),
-            r.code, r.field, r.message, rf"\x{r.raw.hex()}",
+            r.code, r.field, r.message, rf"\x{r.raw.hex()}", r.adapter,
         )
         for place, r in enumerate(rejects, first)
     )  # fmt: skip

@@ -13,7 +13,7 @@ copy receivables.staged_raw_digest (run_id, seq, stream, key, digest) from stdin
 
 -- name: copy_rejects
 -- Rows that were set aside.
-copy receivables.staged_reject (run_id, seq, stream, digest, key, key_digest, code, field, message, raw) from stdin;
+copy receivables.staged_reject (run_id, seq, stream, digest, key, key_digest, code, field, message, raw, adapter) from stdin;
 
 -- name: copy_totals
 -- The ERP's control totals, read before the first row or after the last.

@@ -6,6 +6,7 @@ and takes one of the ERP's places, which all workers share. Refuses a connector 
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -21,33 +22,37 @@ from psycopg.rows import dict_row
 from receivables import staging
 from receivables.ageing import Ageing, By, ageing
 from receivables.as_of import View, zones
-from receivables.errors import Conflict, RateLimited
+from receivables.errors import Conflict, Misconfigured, RateLimited
 from receivables.publish import Publication
 from receivables.reading import (
     ClosingRow,
-    RejectRow,
+    RunRow,
     Status,
     SuspectRow,
     TieOutReport,
     closing_rows,
-    reject_rows,
+    run_rows,
     status,
     suspect_rows,
     tie_out_report,
 )
+from receivables.rejects import RejectRow, reject_rows
 from receivables.run import SQL as RUN
 from receivables.run import Opened, Run
 from receivables.staging import set_tenant
 from receivables.statement import Statement, statement
 from receivables.tie_out import TieOut
+from receivables.waivers import Waiver, waivers
 
 __all__ = [
     "Ageing",
     "By",
     "ClosingRow",
+    "Held",
     "Publication",
     "RejectRow",
     "Run",
+    "RunRow",
     "Statement",
     "Status",
     "Store",
@@ -55,12 +60,16 @@ __all__ = [
     "TieOut",
     "TieOutReport",
     "View",
+    "Waiver",
 ]
 
 Connect = Callable[[], AbstractContextManager[psycopg.Connection[Any]]]
 WAIT = 30.0  # seconds for a place at the ERP
 PAUSE = 0.25  # seconds between two looks
 GRACE = 1.0  # seconds in which the server notices that a killed run is gone
+
+
+SPECIAL = ("replay", "backfill")  # modes of runs that are asked for once, and begun anew when interrupted
 
 
 def utc_now() -> datetime:
@@ -80,6 +89,16 @@ class Wanted:
     now: datetime
     day: date
     sweep: bool | None
+    special: str | None = None  # replay or backfill: a run of its own, never resumed
+
+
+@dataclass(frozen=True)
+class Held:
+    """Why a run is held (difference, invariant, reject, settings, asked), and what its rows' meaning is."""
+
+    reason: str
+    adapter: str
+    settings_digest: str
 
 
 class Store:
@@ -106,15 +125,26 @@ class Store:
         erp: str,
         places: int,
         wait: float = WAIT,
+        special: str | None = None,
     ) -> Iterator[Run]:
         """Opens the connector's next run, or resumes the one that is still reading; leaving frees the locks.
 
         `sweep` None: the first published run of the tenant's `day` reads all open items again. Nothing
-        published yet, or another adapter or other settings since: a snapshot, without bookmarks. Raises
-        Conflict if the connector runs already, RateLimited after `wait` seconds without one of the `places`.
+        published yet, or another adapter or other settings since: a snapshot, without bookmarks. `special` is
+        `replay` or `backfill`: deltas and what is read beside them; a run that was left takes no part in it.
+        Raises Conflict if the connector runs already, RateLimited after `wait` seconds without one of the
+        `places`.
         """
         wanted = Wanted(
-            tenant_id, connector_id, connector, adapter_version, str(settings_digest), now, day, sweep
+            tenant_id,
+            connector_id,
+            connector,
+            adapter_version,
+            str(settings_digest),
+            now,
+            day,
+            sweep,
+            special,
         )
         with self._connect() as connection:
             connection.autocommit = True
@@ -176,25 +206,69 @@ class Store:
             )
             if not published or not same:
                 mode = "snapshot"
+            elif wanted.special:
+                mode = wanted.special
             elif wanted.sweep is None:
                 mode = "delta" if published["whole_day"] and published["whole_day"] >= wanted.day else "sweep"
             else:
                 mode = "sweep" if wanted.sweep else "delta"
+            changed = published is not None and published["settings_digest"] != wanted.settings_digest
             last = cursor.execute(RUN["last_run"], asked).fetchone()
             if last and _resumable(last, wanted, mode):
-                return _opened(wanted, last, last["mode"], bookmarks, resumed=True)
+                return _opened(wanted, last, last["mode"], bookmarks, resumed=True, changed=changed)
             if last:
-                message = (
-                    "Another run took its place."
-                    if last["staged"]
-                    else "What it had read was lost in a crash."
-                )
                 if last["state"] == "reading":
                     cursor.execute(RUN["keep_rejects"], {**asked, "run_id": last["run_id"]})
-                cursor.execute(RUN["supersede"], {**asked, "run_id": last["run_id"], "message": message})
+                _supersede(cursor, wanted, last)
             new = cursor.execute(RUN["open"], {**asked, "mode": mode}).fetchone() or {}
             cursor.execute(RUN["mark_staging"], {**asked, **new})
-            return _opened(wanted, new, mode, bookmarks, resumed=False)
+            return _opened(wanted, new, mode, bookmarks, resumed=False, changed=changed)
+
+    @contextmanager
+    def take_held(
+        self, tenant_id: int, connector_id: int, connector: str, by: str
+    ) -> Iterator[tuple[Run, Held]]:
+        """Takes up the connector's held run, for this person to publish or discard; leaving frees the lock.
+
+        Raises Misconfigured if no run is held, and Conflict if the connector runs or if what the held run
+        staged was lost: it is superseded then.
+        """
+        now = self._clock()
+        wanted = Wanted(tenant_id, connector_id, connector, "", "", now, now.date(), None)
+        with self._connect() as connection:
+            connection.autocommit = True
+            connection.execute(RUN["tune"])
+            self._lock(connection, wanted)
+            held = self._held(connection, wanted)
+            opened = dataclasses.replace(
+                _opened(wanted, held, held["mode"], {}, resumed=False),
+                day=held["day"],
+                adapter=held["adapter"],
+                was="held",
+            )
+            run = Run(connection, opened, self._clock)
+            run.decided_by = by
+            try:
+                yield run, Held(held["reason"], *_meaning(held))
+            finally:
+                if connection.info.transaction_status == TransactionStatus.IDLE:
+                    connection.execute(RUN["unlock"])
+
+    def _held(self, connection: psycopg.Connection[Any], wanted: Wanted) -> dict[str, Any]:
+        with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+            set_tenant(cursor, wanted.tenant_id)
+            held = cursor.execute(RUN["held"], vars(wanted)).fetchone()
+            if held and not held["staged"]:
+                _supersede(cursor, wanted, held)
+        key = wanted.connector
+        if held is None:
+            raise Misconfigured(f"{key}: no run is held. What the last ones did: encours runs list {key}")
+        if not held["staged"]:
+            raise Conflict(
+                f"{key}, run {held['number']}: what it had read was lost when the database crashed, so it is "
+                f"superseded. Read again: encours sync {key}"
+            )
+        return held
 
     # -- reading what is published ------------------------------------------------------------------------
 
@@ -208,10 +282,31 @@ class Store:
         with self._reading(tenant_id) as cursor:
             return tie_out_report(cursor, tenant_id, connector_id, run)
 
-    def rejects(self, tenant_id: int, connector_id: int, connector: str) -> list[RejectRow]:
-        """The connector's open rejects, newest first."""
+    def rejects(
+        self,
+        tenant_id: int,
+        connector_id: int,
+        connector: str,
+        *,
+        state: str | None = "open",
+        reject_id: int | None = None,
+    ) -> list[RejectRow]:
+        """The connector's rejects, newest first; `state` None: in any, `reject_id`: this one alone."""
         with self._reading(tenant_id) as cursor:
-            return reject_rows(cursor, tenant_id, connector_id, connector)
+            return reject_rows(cursor, tenant_id, connector_id, connector, state=state, reject_id=reject_id)
+
+    def runs(
+        self,
+        tenant_id: int,
+        connector_id: int,
+        *,
+        state: str | None = None,
+        number: int | None = None,
+        limit: int = 20,
+    ) -> list[RunRow]:
+        """The connector's latest runs, newest first; `number`: this one alone."""
+        with self._reading(tenant_id) as cursor:
+            return run_rows(cursor, tenant_id, connector_id, state=state, number=number, limit=limit)
 
     def suspects(self, tenant_id: int, connector_id: int, connector: str) -> list[SuspectRow]:
         """The connector's open lines that its last sweep did not show."""
@@ -238,6 +333,17 @@ class Store:
         with self._reading(view.tenant_id) as cursor:
             return statement(cursor, view, customer)
 
+    def waivers(self, tenant_id: int, connector_id: int, connector: str) -> list[Waiver]:
+        """The connector's waivers, also those that are over, newest first."""
+        with self._reading(tenant_id) as cursor:
+            return waivers(cursor, tenant_id, connector_id, connector)
+
+    @contextmanager
+    def deciding(self, tenant_id: int) -> Iterator[psycopg.Cursor[Any]]:
+        """A transaction in which a decision is written down: see rejects.waive, waivers.add and end."""
+        with self._reading(tenant_id) as cursor:
+            yield cursor
+
     @contextmanager
     def _reading(self, tenant_id: int) -> Iterator[psycopg.Cursor[Any]]:
         with self._connect() as connection, connection.transaction(), connection.cursor() as cursor:
@@ -255,12 +361,29 @@ def _resumable(last: dict[str, Any], wanted: Wanted, mode: str) -> bool:
         last["state"] == "reading"
         and last["staged"]
         and _meaning(last) == (wanted.adapter, wanted.settings_digest)
+        and not wanted.special
+        and last["mode"] not in SPECIAL
         and (last["mode"] == mode or wanted.sweep is None)
     )
 
 
+def _supersede(cursor: psycopg.Cursor[Any], wanted: Wanted, run: dict[str, Any]) -> None:
+    """Makes room for the next run; of what was lost the run says so, in place of why it was held."""
+    lost = not run["staged"]
+    message = "What it had read was lost in a crash." if lost else "Another run took its place."
+    cursor.execute(
+        RUN["supersede"], {**vars(wanted), "run_id": run["run_id"], "message": message, "lost": lost}
+    )
+
+
 def _opened(
-    wanted: Wanted, run: dict[str, Any], mode: str, bookmarks: dict[str, str], *, resumed: bool
+    wanted: Wanted,
+    run: dict[str, Any],
+    mode: str,
+    bookmarks: dict[str, str],
+    *,
+    resumed: bool,
+    changed: bool = False,
 ) -> Opened:
     return Opened(
         tenant_id=wanted.tenant_id,
@@ -274,4 +397,5 @@ def _opened(
         opened_at=run["opened_at"],
         resumed=resumed,
         bookmarks=bookmarks,
+        settings_changed=changed,
     )

@@ -154,13 +154,15 @@ def stage(
     last: bool = True,
     rows: Sequence[bytes] | None = None,
     keys: Sequence[tuple[bytes, bytes]] = (),
+    faulty: Sequence[bytes] = (),
     rejects: Sequence[Reject] = (),
     bookmark: str | None = None,
     reached: str | None = None,
 ) -> None:
-    """Stages one page of these records; `keys` are (native key, raw row)."""
+    """Stages one page of these records; `keys` are (native key, raw row), `faulty` keys of rows set aside."""
     received = [f"row {number}".encode()] * len(records) if rows is None else rows
     digests = [(key, xxhash.xxh3_128_digest(raw)) for key, raw in keys]
+    digests += [(key, bytes(16)) for key in faulty]
     page = Page(number, received, last)
     run.stage(Slice(stream, slice_, bookmark, reached), page, Adapted(records), digests, rejects)
 

@@ -36,7 +36,9 @@ CHANGE = ADD | {"UPDATE"}
 ALL = CHANGE | {"DELETE"}
 TAKEN_FROM = {"customer", "open_item", "receipt", "allocation", "document"}  # into their history
 ENDED = {"suspect": ALL - {"UPDATE"}, "customer_alias": ALL}  # they hold for a while
-ADDED_TO = {"closing", "control_total", "tie_out", "publication"}  # and history: proof is never changed
+ADDED_TO = {"closing", "control_total", "tie_out", "publication", "waiver"}  # and history: proof is never changed
+# What is thought of a difference may change, and a waiver may end: neither's amounts.
+COLUMNS = {"tie_out": {"status", "explanation"}, "waiver": {"ended_at", "ended_by"}}
 
 TABLES = """
 select c.relname, c.relrowsecurity, c.relforcerowsecurity, c.relpersistence,
@@ -48,6 +50,11 @@ from pg_class c where c.relnamespace = 'receivables'::regnamespace and c.relkind
 RIGHTS = """
 select privilege_type from information_schema.role_table_grants
 where table_schema = 'receivables' and table_name = %s and grantee = %s"""
+
+
+RIGHTS_TO_COLUMNS = """
+select column_name from information_schema.column_privileges
+where table_schema = 'receivables' and table_name = %s and grantee = 'encours_app' and privilege_type = 'UPDATE'"""
 
 
 def test_every_table_has_a_policy_or_is_staging(office: Any) -> None:
@@ -79,6 +86,9 @@ def test_every_role_has_the_rights_it_needs_and_no_others(office: Any) -> None:
         ):
             found = {right for (right,) in office.sql(RIGHTS, name, role, role="encours_owner")}
             assert found == rights, (name, role)
+        if "UPDATE" not in app:
+            found = {column for (column,) in office.sql(RIGHTS_TO_COLUMNS, name, role="encours_owner")}
+            assert found == COLUMNS.get(name, set()), name
 
 
 def test_no_role_sees_or_writes_another_tenant(office: Any, make: Any) -> None:

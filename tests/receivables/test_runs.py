@@ -193,6 +193,29 @@ def own_server() -> Iterator[Postgres]:
     shutil.rmtree(folder)
 
 
+def test_a_held_run_that_vanished_with_a_crash_is_superseded(
+    own_server: Postgres, office: Any, make: Any
+) -> None:
+    office.url = lambda role: own_server.url(role, "encours")
+    with pytest.raises(psycopg.OperationalError), office.run() as run:  # noqa: PT012 - the crash is the subject
+        make.stage(run, make.item())
+        run.tie_out([make.total("1010", "12100000", "601.00")], {})
+        run.hold("difference", ["it differs"], message="held: the books differ")
+        ((backend,),) = run._connection.execute("select pg_backend_pid()").fetchall()  # noqa: SLF001
+        os.kill(backend, signal.SIGKILL)
+        run.accounts()
+    own_server.stop()
+    own_server.start()
+    assert office.store.status(1, 1).run.state == "held"
+    lost = "run 1: what it had read was lost when the database crashed"
+    with pytest.raises(Conflict, match=lost), office.store.take_held(1, 1, "acme-s4", "anna"):
+        pass
+    (row,) = office.store.runs(1, 1)
+    assert (row.state, row.message) == ("superseded", "What it had read was lost in a crash.")
+    assert (row.reason, row.explanation) == ("difference", ["it differs"])
+    office.load(make.item())
+
+
 def test_staging_that_vanished_with_a_crash_is_noticed(own_server: Postgres, office: Any, make: Any) -> None:
     office.url = lambda role: own_server.url(role, "encours")
     office.load(make.item())

@@ -1,0 +1,19 @@
+"""What people decide of held runs and rejects, and who changed a connector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    """Runs the SQL file as it is, through psycopg itself."""
+    connection = op.get_bind().connection.driver_connection
+    if not isinstance(connection, psycopg.Connection):
+        raise TypeError("The versions run through psycopg 3 only.")
+    connection.execute(Path(__file__).with_name("0008_releases.sql").read_bytes())
