@@ -8,6 +8,7 @@ open items and receipts that are no longer there. Refuses a ledger without a row
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -140,6 +141,13 @@ class CsvFolder:
         in_order = sorted(self._tables, key=[LEDGER, CUSTOMERS, RECEIPTS, ITEMS].index)
         return [self._slice(stream, sweep=sweep) for stream in in_order]
 
+    def period(self, access: Access, first: date, following: date) -> Sequence[Slice]:  # noqa: ARG002
+        """Every file, whatever the period: all are read whole each time."""
+        return [
+            replace(self._slice(stream), name=f"{stream}/again", skip_unchanged=False)
+            for stream in self._tables
+        ]
+
     def totals(self, access: Access, accounts: Sequence[tuple[str, str]]) -> Sequence[ControlTotal]:  # noqa: ARG002
         """Every balance of the ledger's file; raises Rejected if it has none or one that cannot be read."""
         columns = self._columns(LEDGER, TOTALS, access)
@@ -195,7 +203,7 @@ class CsvFolder:
     def _columns(self, stream: str, kinds: Sequence[type[msgspec.Struct]], access: Access) -> Columns:
         return Columns(self._tables[stream], self._dialect, access, kinds)
 
-    def _slice(self, stream: str, *, sweep: bool) -> Slice:
+    def _slice(self, stream: str, *, sweep: bool = False) -> Slice:
         pages = partial(self._pages, stream=stream, wanted=None)
         swept = SWEPT.get(stream) if sweep else None
         return Slice(stream, stream, pages, swept or stream, skip_unchanged=swept is None)

@@ -177,6 +177,9 @@ class System(Protocol):
     def plan(self, access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> Sequence[Slice]:
         """The slices of this run, in order; without bookmarks the first load."""
 
+    def period(self, access: Access, first: date, following: date) -> Sequence[Slice]:
+        """Slices that read again all that was posted from `first` to before `following`."""
+
     def totals(self, access: Access, accounts: Sequence[tuple[str, str]]) -> Sequence[ControlTotal]:
         """The ERP's control totals for these and all further control accounts it knows (entity, account)."""
 

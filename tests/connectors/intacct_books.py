@@ -54,6 +54,7 @@ def holds(condition: etree._Element, row: Mapping[str, str]) -> bool:
         "equalto": lambda: parsed(value) == parsed(asked[0]),
         "greaterthan": lambda: parsed(value) > parsed(asked[0]),
         "greaterthanorequalto": lambda: parsed(value) >= parsed(asked[0]),
+        "lessthan": lambda: parsed(value) < parsed(asked[0]),
         "lessthanorequalto": lambda: parsed(value) <= parsed(asked[0]),
         "between": lambda: parsed(asked[0]) <= parsed(value) <= parsed(asked[1]),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -260,6 +260,14 @@ def test_pages_are_bounded_and_the_last_ends_the_slice(lent: Access) -> None:
     ]
     (page,) = ledger.pages(lent)
     assert (page.rows, page.last) == ([b"411;31.01.2026;30,00"], True)
+
+
+def test_a_period_is_every_file_unchanged_rows_as_well(lent: Access) -> None:
+    again = SYSTEM.period(lent, date(2026, 1, 1), date(2026, 2, 1))
+    assert [one.stream for one in again] == [one.stream for one in SYSTEM.plan(lent, {}, sweep=False)]
+    assert not any(one.skip_unchanged for one in again)
+    assert {one.name for one in again}.isdisjoint(one.name for one in SYSTEM.plan(lent, {}, sweep=True))
+    assert sum(len(page.rows) for page in again[-1].pages(lent)) == ROWS * 2 + 1
 
 
 def test_a_slice_does_not_end_when_its_file_changes(lent: Access) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -322,6 +323,20 @@ def test_a_delta_and_a_sweep(books: Books) -> None:
             "Intacct's clock is the earlier one"
         )
         assert found.of(Customer) == []
+
+
+def test_a_period_of_posting(example: Access) -> None:
+    january = SYSTEM.period(example, date(2026, 1, 1), date(2026, 2, 1))
+    found = read(example, january, SYSTEM)
+    assert {d.number for d in found.of(Document)} == {"501", "502"}
+    assert (found.of(Receipt), found.of(Allocation), dict(found.bookmarks)) == ([], [], {})
+    february = SYSTEM.period(example, date(2026, 2, 1), date(2026, 3, 1))
+    found = read(example, february, SYSTEM)
+    assert {d.number for d in found.of(Document)} == {"503", "504", "610"}
+    assert [receipt.number for receipt in found.of(Receipt)] == ["701"]
+    assert len(found.of(Allocation)) >= 2
+    assert not any(slice_.skip_unchanged for slice_ in (*january, *february))
+    assert {slice_.name for slice_ in january}.isdisjoint(slice_.name for slice_ in february)
 
 
 def test_documents_by_key(example: Access) -> None:

@@ -124,6 +124,18 @@ def test_totals(example: Access, loaded: Read) -> None:
     assert not loaded.unreadable
 
 
+def test_a_period_of_posting(example: Access) -> None:
+    january = SYSTEM.period(example, date(2026, 1, 1), date(2026, 2, 1))
+    assert {i.number for i in read(example, january).of(OpenItem)} == {"1800000012"}
+    february = SYSTEM.period(example, date(2026, 2, 1), date(2026, 3, 1))
+    found = read(example, february)
+    assert {i.number for i in found.of(OpenItem)} == {"1800000019", "1800000025", "1800000026"}
+    assert dict(found.bookmarks) == {}
+    assert not any(slice_.skip_unchanged for slice_ in (*january, *february))
+    march = read(example, SYSTEM.period(example, date(2026, 3, 1), date(2026, 4, 1)))
+    assert march.records == []
+
+
 def test_documents_and_customers_by_key(example: Access) -> None:
     keys = [("1010", "2026", "1800000012"), ("1010", "2026", "1800000026"), ("1010", "2025", "1")]
     found = read(example, [SYSTEM.documents(example, keys)])

@@ -122,6 +122,10 @@ class SageIntacct:
         """See plan.plan."""
         return plan.plan(access, bookmarks, sweep=sweep)
 
+    def period(self, access: Access, first: date, following: date) -> Sequence[Slice]:  # noqa: ARG002
+        """See plan.period."""
+        return plan.period(first, following)
+
     def totals(self, access: Access, accounts: Sequence[tuple[str, str]]) -> Sequence[ControlTotal]:
         """See totals.totals."""
         return totals.totals(access, accounts)

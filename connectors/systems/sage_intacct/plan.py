@@ -13,7 +13,7 @@ reads all that is open. Interface sheet, section 6.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from typing import Final, TypeAlias
 
@@ -31,7 +31,7 @@ from connectors.systems.sage_intacct import (
     payments,
 )
 from connectors.systems.sage_intacct.asking import KEYS_OF_ONE_REQUEST, gateway, in_entities
-from connectors.systems.sage_intacct.days import earliest, latest, printed
+from connectors.systems.sage_intacct.days import earliest, latest, printed, printed_day
 from connectors.systems.sage_intacct.fields import ADJUSTMENT, ADVANCE, INVOICE, PAYMENT
 from receivables.errors import Rejected
 
@@ -81,6 +81,14 @@ READINGS: Final[Mapping[str, tuple[Reading, str]]] = {
     "advances": (_advances, "receipts"),
     "allocations": (_allocations, "allocations"),
 }
+# By stream, the day that a record counts from in the ledger.
+POSTED: Final[Mapping[str, str]] = {
+    "invoices": "WHENPOSTED",
+    "adjustments": "WHENPOSTED",
+    "receipts": "RECEIPTDATE",
+    "advances": "RECEIPTDATE",
+    "allocations": "PAYMENTDATE",
+}
 SWEPT: Final = ("invoices", "adjustments", "receipts", "advances")
 # By stream, the fields of a payment detail that name its records.
 TOUCHED: Final[Mapping[str, Sequence[str]]] = {
@@ -106,6 +114,11 @@ def plan(access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> list[S
     if sweep and not first:
         slices += [_sweep(stream) for stream in SWEPT]
     return slices
+
+
+def period(first: date, following: date) -> list[Slice]:
+    """The records posted from `first` to before `following`, of each stream."""
+    return [_posted(stream, first, following) for stream in READINGS]
 
 
 def asked_documents(access: Access, keys: Sequence[tuple[str, str, str]]) -> Slice:
@@ -138,6 +151,16 @@ def _slice(access: Access, stream: str, bookmark: str | None) -> Slice:
     pages = partial(_begun, reading=reading, where=where)
     name = f"{stream}/{'delta' if bookmark else 'all'}"
     return Slice(stream, name, pages, adapter, bookmark=stream, reached=_now(access))
+
+
+def _posted(stream: str, first: date, following: date) -> Slice:
+    reading, adapter = READINGS[stream]
+    where = all_of(
+        compared("greaterthanorequalto", POSTED[stream], printed_day(first)),
+        compared("lessthan", POSTED[stream], printed_day(following)),
+    )
+    pages = partial(_begun, reading=reading, where=where)
+    return Slice(stream, f"{stream}/again/{first}/{following}", pages, adapter, skip_unchanged=False)
 
 
 def _begun(access: Access, reading: Reading, where: Where) -> Iterator[Page]:

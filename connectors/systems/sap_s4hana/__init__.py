@@ -85,6 +85,10 @@ class SapS4Hana:
         """See plan.plan."""
         return plan.plan(access, bookmarks, sweep=sweep)
 
+    def period(self, access: Access, first: date, following: date) -> Sequence[Slice]:
+        """See plan.period."""
+        return plan.period(access, first, following)
+
     def totals(self, access: Access, accounts: Sequence[tuple[str, str]]) -> Sequence[ControlTotal]:
         """See totals.totals."""
         return totals.totals(access, accounts)

@@ -9,6 +9,7 @@ sheet, section 6.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from itertools import pairwise
@@ -54,6 +55,22 @@ def plan(access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> list[S
         if sweep:
             slices.append(_sweep(code))
     return slices
+
+
+def period(access: Access, first: date, following: date) -> list[Slice]:
+    """The items posted from `first` to before `following`, and those cleared then, of each company code.
+
+    What was cleared then is read as well so that clearings older than the history are whole.
+    """
+    days = {"posted": "PostingDate", "cleared": "ClearingDate"}
+    return [
+        replace(
+            _slice(code, f"{how}-again/{first}", all_of(_of(code), _between(name, first, following))),
+            skip_unchanged=False,
+        )
+        for code in access.settings.company_codes
+        for how, name in days.items()
+    ]
 
 
 def bookmark_name(code: str, delta: str) -> str:
