@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -26,9 +26,11 @@ from requests.auth import AuthBase
 from connectors.kit.http import Post, Session
 from connectors.kit.stream import Access, Check, System
 from connectors.systems import SYSTEMS
+from encours import listing, reports
 from encours import overview as standing
-from encours import reports
+from encours import replay as replaying
 from encours import sync as syncing
+from encours.decisions import Decisions
 from encours.overview import ConnectorStatus, TieOutReport
 from encours.postgres import Role
 from encours.registry import Connector, Registry
@@ -45,7 +47,18 @@ from identity.ports import Sign
 from identity.secret import Secret
 from identity.signing import OriginAuth
 from receivables.errors import HubError, Misconfigured, Transient
-from receivables.store import Ageing, By, ClosingRow, RejectRow, Statement, Store, SuspectRow, utc_now
+from receivables.store import (
+    Ageing,
+    By,
+    ClosingRow,
+    RejectRow,
+    RunRow,
+    Statement,
+    Store,
+    SuspectRow,
+    Waiver,
+    utc_now,
+)
 
 DAY = 24 * 60
 PATIENCE = 3  # seconds for a connection to our own database
@@ -113,10 +126,13 @@ class Hub:
         sweep: bool | None = None,
         publish: bool = True,
         progress: syncing.Report | None = None,
+        replay: Sequence[RejectRow] = (),
+        period: syncing.Period | None = None,
     ) -> syncing.SyncResult:
         """Pulls one connector now and publishes if the books agree; `sweep` None: once a day of the tenant.
 
         With `publish` False it is held even so, because it was asked for, until the next run takes its place.
+        `replay` are rejects whose rows come in again, `period` the days of posting that are read again.
         Raises Conflict when it runs already, Misconfigured, Rejected and Transient (and its RateLimited).
         A difference is no error: the result's state is `held`.
         """
@@ -135,6 +151,8 @@ class Hub:
                 sweep=sweep,
                 publish=publish,
                 report=progress or (lambda _: None),
+                replay=replay,
+                period=period,
             )
 
     def test(self, key: str) -> Iterator[Check]:
@@ -179,18 +197,50 @@ class Hub:
         """What one customer owed at the end of a day; see reports.statement."""
         return reports.statement(self._chosen(connector), self.store, customer, as_of, self.clock())
 
-    def rejects(self, key: str | None = None) -> list[RejectRow]:
-        """Open rejects of one connector or of all, newest first."""
-        found = [r for c in self._chosen(key) for r in self.store.rejects(c.tenant_id, c.connector_id, c.key)]
-        return sorted(found, key=lambda reject: reject.last_seen, reverse=True)
+    def rejects(self, key: str | None = None, state: str | None = "open") -> list[RejectRow]:
+        """Rejects of one connector or of all, newest first; `state` None: in any."""
+        return listing.rejects(self._chosen(key), self.store, state)
 
     def reject(self, reject_id: int) -> RejectRow:
-        """One reject with its raw row; raises Misconfigured if there is none of this id."""
-        for connector in self.registry.connectors():
-            for found in self.store.rejects(connector.tenant_id, connector.connector_id, connector.key):
-                if found.reject_id == reject_id:
-                    return found
-        raise Misconfigured(f"There is no open reject {reject_id}. The open ones: encours rejects list.")
+        """One reject with its raw row; see listing.reject."""
+        return listing.reject(self.registry.connectors(), self.store, reject_id)
+
+    def runs(
+        self, key: str | None = None, *, state: str | None = None, limit: int = 20
+    ) -> list[tuple[str, RunRow]]:
+        """The latest runs of one connector or of all, newest first, each with the connector's key."""
+        return listing.runs(self._chosen(key), self.store, state, limit)
+
+    def run(self, key: str, number: int) -> RunRow:
+        """One run of a connector; see listing.run."""
+        return listing.run(self.registry.connector(key), self.store, number)
+
+    def waivers(self, key: str | None = None) -> list[Waiver]:
+        """The waivers of one connector or of all, newest first, also those that are over."""
+        return listing.waivers(self._chosen(key), self.store)
+
+    def readable(self, key: str, rejects: Sequence[RejectRow]) -> list[RejectRow]:
+        """Those of a connector's rejects whose rows can be read now; see replay.readable."""
+        connector = self.registry.connector(key)
+        with self.access(connector) as (system, access, _):
+            return replaying.readable(self.store, connector.tenant_id, system, access, rejects)
+
+    def decisions(self, key: str) -> Decisions:
+        """What the person at the keyboard may decide of the connector's held run, waivers and rejects."""
+        connector = self.registry.connector(key)
+        system = _system(connector.system)
+        return Decisions(
+            store=self.store,
+            registry=self.registry,
+            connector=connector,
+            version=system.version,
+            settings_digest=syncing.settings_digest(
+                self.settings_of(connector.system, connector.settings, key)
+            ),
+            controllers=self.settings.controllers,
+            by=person(),
+            now=self.clock(),
+        )
 
     def suspects(self, key: str | None = None) -> list[SuspectRow]:
         """Open lines that the last sweep of one connector, or of each, did not show."""

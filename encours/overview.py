@@ -126,17 +126,19 @@ def _state(connector: Connector, status: Status, now: datetime) -> tuple[str, st
     last = publication.published_at if publication else connector.activated_at
     if now - last > due:
         return "stale", f"Due every {_span(due)}, {_span(now - last - due)} late.", last + due
-    return _proven(publication, connector, moved=run is not None and run.state == "moving")
+    return _proven(publication, status.waived, connector, moved=run is not None and run.state == "moving")
 
 
 def _proven(
-    publication: Publication | None, connector: Connector, *, moved: bool
+    publication: Publication | None, waived: str | None, connector: Connector, *, moved: bool
 ) -> tuple[str, str, datetime | None]:
     if publication is None:
         return "stale", "No run has ended yet.", connector.activated_at
     if publication.grade == "none":
         return "not_proven", "This system offers no control totals.", publication.published_at
     equal = "Equal to the ERP" if publication.grade == "ledger" else "Equal to the rows' own sum"
+    if waived:
+        equal = f"{waived[0].upper()}{waived[1:]}"
     second = " The books moved while we read." if moved else ""
     return "tied_out", f"{equal}, {_day(publication.published_at)}.{second}", publication.published_at
 

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     auditor_url: SecretStr | None = None
     airflow_url: SecretStr | None = None
     private_networks: Annotated[tuple[Network, ...], NoDecode] = ()
+    controllers: Annotated[tuple[str, ...], NoDecode] = ()
     key_file: Path = Field(default_factory=lambda values: values["home"] / "key")
     checkpoints: Path = Field(default_factory=lambda values: values["home"] / "checkpoints")
 
@@ -81,6 +82,13 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{error}. Write networks with commas between them, e.g. 10.0.0.0/8,127.0.0.1/32."
             ) from None
+
+    @field_validator("controllers", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @model_validator(mode="after")
     def _all_or_none(self) -> Self:

@@ -27,14 +27,16 @@ import psycopg
 import xxhash
 
 from connectors.kit.stream import Access, Adapter, Difference, Explained, Page, Slice, System
+from encours import replay as replaying
 from encours.registry import Connect, Connector
 from identity.authority import Authority
 from identity.signing import OriginAuth
+from receivables.changes import Changes
 from receivables.crash import passing
-from receivables.errors import Fatal, Transient, Unreadable
-from receivables.records import ControlTotal, Reject
+from receivables.errors import Fatal, Transient
+from receivables.records import ControlTotal
 from receivables.run import Also, HoldingReject
-from receivables.store import Run, Store, TieOut
+from receivables.store import RejectRow, Run, Store, TieOut
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Step:
 
 
 Report = Callable[[Step], None]
+Period = tuple[date, date]  # the first day, and the first day after
 # The digest kept of a row that was set aside: no row has it, so it is read until it is well.
 FAULTY = bytes(16)
 FURTHER_PASSES = 3  # over what changed while we read
@@ -57,12 +60,15 @@ PAUSE = 1.0  # seconds between two of them
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What one sync did; `state` is published or held. Amounts are exact; `seconds` is wall time."""
+    """What one sync did; `state` is published or held. Amounts are exact; `seconds` is wall time.
+
+    `changes` is what readers see otherwise once it is published, where a person asked or is to look at it.
+    """
 
     connector: str
     run: int
     state: str
-    verdict: str  # equal, within tolerance, not proven, or held with the reason
+    verdict: str  # equal, within tolerance, waived with the difference, not proven, or held with the reason
     publication: int | None
     mode: str
     grade: str
@@ -74,7 +80,8 @@ class SyncResult:
     differences: list[TieOut]
     explanation: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what does not fit and does not hold
-    reason: str | None = None  # why it is held: difference, invariant, reject, asked
+    reason: str | None = None  # why it is held: difference, invariant, reject, settings, asked
+    changes: Changes | None = None
 
 
 def sync(
@@ -91,8 +98,14 @@ def sync(
     sweep: bool | None,
     publish: bool,
     report: Report,
+    replay: Sequence[RejectRow] = (),
+    period: Period | None = None,
 ) -> SyncResult:
-    """Pulls and publishes one connector; `clock` and `sleep` time further passes. Raises as Hub.sync does."""
+    """Pulls and publishes one connector; `clock` and `sleep` time further passes. Raises as Hub.sync does.
+
+    The rows of `replay` are staged before all others, so that what the ERP says of them today counts more;
+    what was posted in `period` is read again after the deltas.
+    """
     began = time.monotonic()
     erp, places = system.erp(access.settings)
     with store.open_run(
@@ -100,13 +113,15 @@ def sync(
         connector_id=connector.connector_id,
         connector=connector.key,
         adapter_version=system.version,
-        settings_digest=meaning(system, access.settings),
+        settings_digest=settings_digest(access.settings),
         now=access.now,
         day=access.now.astimezone(ZoneInfo(connector.zone)).date(),
         sweep=sweep,
         erp=erp,
         places=places,
+        special="replay" if replay else "backfill" if period else None,
     ) as run:
+        run.replayed = [reject.reject_id for reject in replay]
 
         def also(connection: psycopg.Connection[Any]) -> None:
             if auth is None:
@@ -121,11 +136,14 @@ def sync(
             )
 
         try:
+            reading = _Reading(run, system, access, clock=clock, sleep=sleep, report=report)
+            reading.before = replaying.slices(replay)
+            reading.after = system.period(access, *period) if period else ()
             return _Conclusion(
                 connector=connector,
                 system=system,
                 run=run,
-                reading=_Reading(run, system, access, clock=clock, sleep=sleep, report=report),
+                reading=reading,
                 also=also,
                 began=began,
                 publish=publish,
@@ -170,6 +188,8 @@ class _Reading:
         self.rejects = 0
         self.warnings: dict[str, None] = {}  # in the order given, each once
         self.access = access
+        self.before: Sequence[Slice] = ()  # what the first pass reads before the plan, and after it
+        self.after: Sequence[Slice] = ()
         self.totals: Sequence[ControlTotal] = ()
         self.still = False
         self.quiet = False
@@ -187,7 +207,8 @@ class _Reading:
         """Reads the totals, all slices of the run's mode and the totals again."""
         self._report(Step("control totals", 0, 1, 0))
         self.totals = self._run.totals_before(self._system.totals(self.access, self._run.accounts()))
-        self._between_totals(self._system.plan(self.access, self._run.bookmarks, sweep=self._run.sweep))
+        plan = self._system.plan(self.access, self._run.bookmarks, sweep=self._run.sweep)
+        self._between_totals([*self.before, *plan, *self.after])
 
     def again(self, number: int) -> None:
         """Reads what changed since the passes before, up to now, and the totals.
@@ -279,7 +300,7 @@ class _Reading:
         kept = [(key, digests[place]) for place, key in adapted.keys]
         # Else a row that is mended to what it was before its fault would pass for unchanged.
         kept += [(error.key.encode(), FAULTY) for _, error in adapted.unreadable if error.key]
-        rejects = [_reject(slice_.stream, raw, error) for raw, error in adapted.unreadable]
+        rejects = [replaying.set_aside(slice_.stream, slice_.adapter, *one) for one in adapted.unreadable]
         passing("parsed")
         self._run.stage(slice_, page, adapted, kept, rejects)
         self.rows += len(page.rows)
@@ -332,18 +353,10 @@ class _Conclusion:
         rejects = self.run.holding_rejects()
         differences = [line for line in lines if line.status == "different"]
         if not (differences or rejects or self.run.broken):
-            return self._published(lines) if self.publish else self._held_as_asked(lines)
+            return self._agreed(lines)
         if not (rejects or self.reading.quiet):
             return None
         return self._held(lines, differences, rejects)
-
-    def _published(self, lines: list[TieOut]) -> SyncResult:
-        unproven = not self.reading.totals
-        publication = self.run.publish(self.also, unproven=unproven)
-        verdict = "not proven" if unproven else _word(lines)
-        return self._result(
-            "published", verdict, lines, publication=publication.number, grade=publication.grade
-        )
 
     def _held(
         self, lines: list[TieOut], differences: Sequence[TieOut], rejects: Sequence[HoldingReject]
@@ -356,18 +369,31 @@ class _Conclusion:
         if rejects:
             reason, why = "reject", f"{len(rejects)} rows were set aside"
         elif differences:
-            reason, why = "difference", _sum(differences)
+            reason, why = "difference", differ(differences)
         else:
             reason, why = "invariant", "what was worked out contradicts itself"
         verdict = f"held: {why}"
         self.run.hold(reason, explanation, self.also, message=verdict)
         return self._result("held", verdict, lines, explanation=explanation, reason=reason)
 
-    def _held_as_asked(self, lines: list[TieOut]) -> SyncResult:
-        """The books agree, and somebody wants to look before others see it."""
-        verdict = "held: not to be published, as asked"
-        self.run.hold("asked", [], self.also, message=verdict)
-        return self._result("held", verdict, lines, reason="asked")
+    def _agreed(self, lines: list[TieOut]) -> SyncResult:
+        """Publishes, unless somebody is to look first at what readers would see otherwise."""
+        settings_changed, proven = self.run.opened.settings_changed, bool(self.reading.totals)
+        looked_at = settings_changed or not self.publish or self.run.mode == "backfill"
+        changes = self.run.changes() if looked_at else None
+        reason, verdict = None, word(lines, proven=proven)
+        if not self.publish:
+            reason, verdict = "asked", "held: not to be published, as asked"
+        elif settings_changed and changes:
+            reason, verdict = "settings", "held: settings changed what rows mean"
+        if reason and changes is not None:
+            seen = changes.sentences
+            self.run.hold(reason, seen, self.also, message=verdict)
+            return self._result("held", verdict, lines, reason=reason, explanation=seen, changes=changes)
+        done = self.run.publish(self.also, unproven=not proven, message=told(lines))
+        return self._result(
+            "published", verdict, lines, publication=done.number, grade=done.grade, changes=changes
+        )
 
     def _explained(self, differences: Sequence[TieOut]) -> Sequence[Explained]:
         if not differences:
@@ -401,6 +427,7 @@ class _Conclusion:
         grade: str = "none",
         explanation: list[str] | None = None,
         reason: str | None = None,
+        changes: Changes | None = None,
     ) -> SyncResult:
         return SyncResult(
             connector=self.connector.key,
@@ -419,13 +446,23 @@ class _Conclusion:
             explanation=explanation or [],
             notes=self.run.notes,
             reason=reason,
+            changes=changes,
         )
 
 
 def meaning(system: System, settings: Any) -> int:
     """A number that changes with the adapter's version and with every setting that changes what rows mean."""
-    told = json.dumps([system.name, system.version, settings.meaning()], sort_keys=True, default=str)
-    return int.from_bytes(hashlib.sha256(told.encode()).digest()[:8])
+    return _digest([system.name, system.version, settings.meaning()])
+
+
+def settings_digest(settings: Any) -> int:
+    """A number that changes with every setting that changes what rows mean, and with nothing else."""
+    return _digest(settings.meaning())
+
+
+def _digest(content: Any) -> int:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 
 
 def _closings(totals: Sequence[ControlTotal]) -> dict[tuple[str | None, ...], tuple[Decimal, int | None]]:
@@ -437,11 +474,21 @@ def _closings(totals: Sequence[ControlTotal]) -> dict[tuple[str | None, ...], tu
     }
 
 
-def _word(lines: Sequence[TieOut]) -> str:
-    return "within tolerance" if any(line.status == "within" for line in lines) else "equal"
+def word(lines: Sequence[TieOut], *, proven: bool) -> str:
+    """The verdict on books that are published."""
+    if not proven:
+        return "not proven"
+    within = any(line.status == "within" for line in lines)
+    return told(lines) or ("within tolerance" if within else "equal")
 
 
-def _sum(differences: Sequence[TieOut]) -> str:
+def told(lines: Sequence[TieOut]) -> str | None:
+    """What is to be kept beside a publication: which difference it was published with, if with any."""
+    waived = [line for line in lines if line.status == "waived"]
+    return f"waived: {differ(waived)}" if waived else None
+
+
+def differ(differences: Sequence[TieOut]) -> str:
     """The differences of whole accounts, or of customers where those cancel: per basis never added up."""
     whole = [line for line in differences if line.customer is None and line.basis == "company"]
     shown = whole or differences
@@ -453,9 +500,3 @@ def _sum(differences: Sequence[TieOut]) -> str:
 
 
 SHOWN = 3
-
-
-def _reject(stream: str, raw: bytes, error: Unreadable) -> Reject:
-    return Reject(
-        stream=stream, raw=raw, code=error.code, field=error.field, message=str(error), key=error.key
-    )

@@ -1,4 +1,4 @@
-"""What people may know of a connector's receivables: where it stands, its runs, their tie-outs, what vanished.
+"""What people may know of a connector: where it stands, its runs, their tie-outs, what vanished.
 
 Reads published and logged rows only, never staging: staged rows have no tenant.
 """

@@ -90,12 +90,14 @@ def figures(result: SyncResult, open_amounts: Sequence[Amount]) -> dict[str, Any
 
 
 def held(result: SyncResult) -> str:
-    """What a held run says in its log: why, what explains it, what readers see and where to look."""
+    """What a held run says in its log: why, what explains it, what readers see and what to do."""
+    look = f"To look closer: encours tie-out {result.connector} --run {result.run}"
+    publish = f"To publish it: encours publish {result.connector}"
     return " ".join(
         [
             f"{result.connector}: {result.verdict}.",
             *result.explanation,
             "Readers still see the last publication.",
-            f"To look closer: encours tie-out {result.connector} --run {result.run}",
+            publish if result.reason == "settings" else look,
         ]
     )

@@ -11,7 +11,17 @@ import sys
 import psycopg
 import typer
 
-from encours.cli import audit, connectors, keys, receivables, rejects, sandbox, suspects, syncing
+from encours.cli import (
+    audit,
+    connectors,
+    decisions,
+    keys,
+    receivables,
+    rejects,
+    sandbox,
+    suspects,
+    syncing,
+)
 from encours.cli.output import complain, stderr
 from encours.cli.service import down, up
 from receivables.errors import HubError, Transient
@@ -29,13 +39,18 @@ app = typer.Typer(
 app.command()(up)
 app.command()(down)
 app.command()(syncing.sync)
+app.command()(syncing.backfill)
 app.command()(syncing.status)
 app.command(name="tie-out")(syncing.tie_out)
+app.command()(decisions.publish)
+app.command()(decisions.waive)
 app.command()(receivables.ageing)
 app.command(name="aging", hidden=True)(receivables.ageing)
 app.command()(receivables.statement)
 app.command()(suspects.suspects)
 app.add_typer(connectors.app, name="connectors")
+app.add_typer(decisions.runs_app, name="runs")
+app.add_typer(decisions.waivers_app, name="waivers")
 app.add_typer(rejects.app, name="rejects")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")

@@ -1,10 +1,11 @@
-"""`sync`, `status` and `tie-out`: pull, look, and see why the books differ."""
+"""`sync`, `backfill`, `status` and `tie-out`: pull, look, and see why the books differ."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -30,21 +31,54 @@ Publish = Annotated[
 def sync(keys: Keys = None, *, sweep: Sweep = None, publish: Publish = True, as_json: Json = False) -> None:
     """Pull from the ERP now, and publish if the books agree.
 
-    Exit code 0: published, or held as asked; 3: held, the books differ; 1: failed; 75: try again later.
+    Exit code 0: published, or held as asked; 3: held, the books differ or settings changed what rows mean;
+    1: failed; 75: try again later.
     """
     with Hub.from_environment() as hub:
         names = keys or [c.key for c in hub.registry.connectors() if c.state == "active"]
         results = []
         for key in names:
-            with _progress(key) as report:
+            with progress(key) as report:
                 results.append(hub.sync(key, sweep=sweep, publish=publish, progress=report))
             if not as_json:
                 stdout().print(line(results[-1]), markup=False)
-                for note in results[-1].notes:
-                    stdout().print(f"- {note}", markup=False)
+                seen = results[-1].changes.sentences if results[-1].changes is not None else []
+                for sentence in [*seen, *results[-1].notes]:
+                    stdout().print(f"- {sentence}", markup=False)
         if as_json:
             print_json(results)
     if any(result.state == "held" and result.reason != "asked" for result in results):
+        sys.exit(HELD)
+
+
+def backfill(
+    key: Annotated[str, typer.Argument(help="The connector's key.")],
+    period: Annotated[datetime, typer.Option(formats=["%Y-%m"], help="The month of posting, e.g. 2026-03.")],
+    *,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Publish if the books agree; else it is held to be looked at.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Read a month of posting again, whatever was read of it before, and show what would change.
+
+    It is held until you say `encours publish KEY`, or until the next run takes its place. Items that the ERP
+    does not show any more stay. Exit code 0: held as asked, or published; 3: held, the books differ.
+    """
+    first = period.date()
+    following = (first + timedelta(days=31)).replace(day=1)
+    with Hub.from_environment() as hub, progress(key) as report:
+        result = hub.sync(key, publish=publish, progress=report, period=(first, following))
+    if as_json:
+        print_json(result)
+    else:
+        stdout().print(line(result), markup=False)
+        seen = result.changes.sentences if result.changes is not None else result.explanation
+        for sentence in [*seen, *result.notes]:
+            stdout().print(f"- {sentence}", markup=False)
+        if result.reason == "asked":
+            stdout().print(f"Publish it: encours publish {key}", markup=False)
+    if result.state == "held" and result.reason != "asked":
         sys.exit(HELD)
 
 
@@ -132,14 +166,19 @@ def tie_out(
             ],
             right=["ERP", "HUB", "DIFFERENCE"],
         )
-        for sentence in [*report.explanation, *report.notes]:
+        waived = [
+            f"{row.entity}/{row.account} ({row.basis} currency): {row.explanation}"
+            for row in report.rows
+            if row.status == "waived" and row.customer is None
+        ]
+        for sentence in [*waived, *report.explanation, *report.notes]:
             stdout().print(f"- {sentence}", markup=False)
     if report.state == "held" and report.reason != "asked":
         sys.exit(HELD)
 
 
 @contextmanager
-def _progress(key: str) -> Iterator[Callable[[Step], None]]:
+def progress(key: str) -> Iterator[Callable[[Step], None]]:
     """A bar on a terminal, a plain line for each new stream elsewhere."""
     console = stderr()
     if not console.is_terminal:

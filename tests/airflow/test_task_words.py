@@ -77,3 +77,18 @@ def test_a_held_run_says_why_what_readers_see_and_where_to_look() -> None:
         "acme-s4: held: 1,250.00 EUR. 1010 12100000: customer 10100001 has 1,250.00 EUR in the ERP, not in the"
         " hub. Readers still see the last publication. To look closer: encours tie-out acme-s4 --run 7"
     )
+
+
+def test_a_run_held_for_a_change_of_settings_says_what_changes_and_how_to_publish() -> None:
+    told = held(
+        result(
+            state="held",
+            verdict="held: settings changed what rows mean",
+            reason="settings",
+            explanation=["open item: 3 added, 0 changed, 0 withdrawn."],
+        )
+    )
+    assert told == (
+        "acme-s4: held: settings changed what rows mean. open item: 3 added, 0 changed, 0 withdrawn. Readers "
+        "still see the last publication. To publish it: encours publish acme-s4"
+    )

@@ -36,7 +36,13 @@ CHANGE = ADD | {"UPDATE"}
 ALL = CHANGE | {"DELETE"}
 TAKEN_FROM = {"customer", "open_item", "receipt", "allocation", "document"}  # into their history
 ENDED = {"suspect": ALL - {"UPDATE"}, "customer_alias": ALL}  # they hold for a while
-ADDED_TO = {"closing", "control_total", "tie_out", "publication", "waiver"}  # and history: proof is never changed
+ADDED_TO = {
+    "closing",
+    "control_total",
+    "tie_out",
+    "publication",
+    "waiver",
+}  # and history: proof is never changed
 # What is thought of a difference may change, and a waiver may end: neither's amounts.
 COLUMNS = {"tie_out": {"status", "explanation"}, "waiver": {"ended_at", "ended_by"}}
 

@@ -195,7 +195,7 @@ def test_rejects_are_listed_and_shown_as_received(installation: Installation, er
     [
         (("sync", "nobody"), "There is no connector 'nobody'. Known: acme-s4."),
         (("tie-out", "nobody"), "There is no connector 'nobody'."),
-        (("rejects", "show", "999999"), "There is no open reject 999999."),
+        (("rejects", "show", "999999"), "There is no reject 999999."),
         (("connectors", "pause", "acme-s4", "--reason", " "), "say why it is paused"),
     ],
 )

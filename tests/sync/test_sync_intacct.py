@@ -280,6 +280,25 @@ def test_what_is_hidden_is_told_apart_from_what_is_deleted(connected: Installati
     assert connected.hub.suspects(KEY) == []
 
 
+def test_a_month_that_is_read_again_changes_nothing_that_is_right(connected: Installation) -> None:
+    items = connected.of(KEY, "open_item")
+    first = max(item["posted_on"] for item in items).replace(day=1)
+    following = (first + timedelta(days=31)).replace(day=1)
+    numbers = {item["number"] for item in items if first <= item["posted_on"] < following}
+    before = connected.visible(KEY)
+
+    result = connected.hub.sync(KEY, period=(first, following), publish=False)
+
+    assert (result.state, result.reason, result.mode) == ("held", "asked", "backfill")
+    assert result.rows_staged >= len(numbers) > 0
+    assert result.explanation == ["Nothing that is published would change."]
+    done = connected.hub.decisions(KEY).publish()
+    assert (done.state, done.sentence, done.grade) == ("published", "equal", "ledger")
+    assert connected.visible(KEY).keys() == before.keys()
+    for table in ("open_item", "receipt", "allocation", "document"):
+        assert connected.visible(KEY)[table] == before[table]
+
+
 def test_a_session_that_ends_in_the_middle_is_renewed_once(connected: Installation, erp: Intacct) -> None:
     connected.change(KEY, page_size=50)
     erp.control("misbehave", kind="session_expired", function="query", object="ARINVOICE", after=2, times=1)
