@@ -13,6 +13,7 @@ STAGING = {
     "page",
     "staged_alias",
     "staged_allocation",
+    "staged_billing_document",
     "staged_closing",
     "staged_control_account",
     "staged_control_total",
@@ -34,15 +35,11 @@ READ = {"SELECT"}
 ADD = READ | {"INSERT"}
 CHANGE = ADD | {"UPDATE"}
 ALL = CHANGE | {"DELETE"}
-TAKEN_FROM = {"customer", "open_item", "receipt", "allocation", "document"}  # into their history
+# Into their history.
+TAKEN_FROM = {"customer", "open_item", "receipt", "allocation", "document", "document_tax"}
 ENDED = {"suspect": ALL - {"UPDATE"}, "customer_alias": ALL}  # they hold for a while
-ADDED_TO = {
-    "closing",
-    "control_total",
-    "tie_out",
-    "publication",
-    "waiver",
-}  # and history: proof is never changed
+# And history: proof is never changed.
+ADDED_TO = {"closing", "control_total", "tie_out", "publication", "waiver"}
 # What is thought of a difference may change, and a waiver may end: neither's amounts.
 COLUMNS = {"tie_out": {"status", "explanation"}, "waiver": {"ended_at", "ended_by"}}
 
