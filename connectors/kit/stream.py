@@ -175,7 +175,10 @@ class System(Protocol):
         """Scheme, host and port that requests are signed for. None: it is not asked over HTTP."""
 
     def plan(self, access: Access, bookmarks: Mapping[str, str], *, sweep: bool) -> Sequence[Slice]:
-        """The slices of this run, in order; without bookmarks the first load."""
+        """The slices of this run, in order; without bookmarks the first load.
+
+        Asked again in further passes of a run, with the bookmarks that its slices have reached by then.
+        """
 
     def period(self, access: Access, first: date, following: date) -> Sequence[Slice]:
         """Slices that read again all that was posted from `first` to before `following`."""

@@ -212,7 +212,9 @@ def test_a_record_of_deletion_and_a_read_by_key_close_in_any_run(office: Any, ma
             "open_item": 1,
             "document": 1,
             "receipt": 0,
-            **dict.fromkeys(("legal_entity", "control_account", "allocation", "billing_document", "document_tax"), 0),
+            **dict.fromkeys(
+                ("legal_entity", "control_account", "allocation", "billing_document", "document_tax"), 0
+            ),
             "customer": 1,
         }
     absent = "A read by key does not find it."

@@ -360,7 +360,10 @@ def _allocation(
 
 
 def _difference(amount: str, company_amount: str, paying: bytes | None, currencies: Currencies) -> str:
-    """What `amount` is worth at the rate of what pays, less what it is worth at the rate of what is paid."""
+    """What `amount` is worth at the rate of what pays, less what it is worth at the rate of what is paid.
+
+    Rounded by itself: the shares of one payment may add up to a minor unit more or less than the payment.
+    """
     nothing = currencies.zero()[1]
     if paying is None:
         return nothing

@@ -10,7 +10,7 @@ from alembic import op
 revision = "0006"
 down_revision = "0005"
 
-FILES = ("0006_vanished.sql", "0005_aliases.sql")
+FILES = ("0006_vanished.sql", "0006_aliases.sql")
 
 
 def upgrade() -> None:
