@@ -33,6 +33,7 @@ from encours import sync as syncing
 from encours.decisions import Decisions
 from encours.overview import ConnectorStatus, TieOutReport
 from encours.postgres import Role
+from encours.reading import Report, settings_digest
 from encours.registry import Connector, Registry
 from encours.security import Security
 from encours.settings import Settings
@@ -125,7 +126,7 @@ class Hub:
         *,
         sweep: bool | None = None,
         publish: bool = True,
-        progress: syncing.Report | None = None,
+        progress: Report | None = None,
         replay: Sequence[RejectRow] = (),
         period: syncing.Period | None = None,
     ) -> syncing.SyncResult:
@@ -234,9 +235,7 @@ class Hub:
             registry=self.registry,
             connector=connector,
             version=system.version,
-            settings_digest=syncing.settings_digest(
-                self.settings_of(connector.system, connector.settings, key)
-            ),
+            settings_digest=settings_digest(self.settings_of(connector.system, connector.settings, key)),
             controllers=self.settings.controllers,
             by=person(),
             now=self.clock(),

@@ -13,7 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from encours.cli.output import moment, money, print_json, print_table, stderr, stdout
 from encours.hub import Hub
-from encours.sync import Step, SyncResult
+from encours.reading import Step
+from encours.sync import SyncResult
 
 HELD = 3
 

@@ -267,7 +267,7 @@ def test_a_change_of_terms_tells_customers_and_moves_no_due_date(books: Books) -
     with access_to(books) as access:
         late = dict.fromkeys(PUBLISHED, "2026-02-24T00:00:00+00:00")
         found = read(access, SYSTEM.plan(access, late, sweep=False), SYSTEM)
-        assert [(c.number, c.payment_terms) for c in found.of(Customer)] == [("C-100", "Net 30: 45 days net")]
+        assert {(c.number, c.payment_terms) for c in found.of(Customer)} == {("C-100", "Net 30: 45 days net")}
         assert found.of(Document) == []
         loaded = read(access, SYSTEM.plan(access, {}, sweep=False), SYSTEM)
         assert {i.due_on for i in loaded.of(OpenItem) if i.number in ("501", "502")} == {
@@ -293,8 +293,8 @@ def test_terms_that_do_not_tell_when_they_changed_wait_for_their_customers() -> 
     refusing = WithoutMoments(rows=books.rows, balances=books.balances, columns=books.columns)
     with access_to(refusing) as access:
         late = dict.fromkeys(PUBLISHED, "2026-02-24T00:00:00+00:00")
-        (customer,) = read(access, SYSTEM.plan(access, late, sweep=False), SYSTEM).of(Customer)
-    assert customer.payment_terms == "Net 30: 30 days net"
+        found = read(access, SYSTEM.plan(access, late, sweep=False), SYSTEM).of(Customer)
+    assert {customer.payment_terms for customer in found} == {"Net 30: 30 days net"}
 
 
 def test_totals(example: Access) -> None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tests.docs.conftest import Copy
 
 
+pytestmark = pytest.mark.long
+
+
 @dataclass
 class Export:
     """One company's folder and its connector."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import random
 import re
+import socket
 import time
 from dataclasses import dataclass, field
 from html import unescape
@@ -153,3 +156,13 @@ def vouched(idp: Provider, **changes: Any) -> dict[str, Any]:
     jti = f"{time.monotonic_ns()}"
     claims = {"iss": "by-key", "sub": "by-key", "aud": idp.issuer, "iat": now, "exp": now + 60, "jti": jti}
     return {name: value for name, value in (claims | changes).items() if value is not None}
+
+
+def two_free_ports() -> int:
+    """A free port whose next is free as well, below those that systems give to clients."""
+    for port in random.sample(range(20_000, 32_000, 2), 100):
+        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as next_one:
+            one.bind(("127.0.0.1", port))
+            next_one.bind(("127.0.0.1", port + 1))
+            return port
+    raise AssertionError("no two free ports")

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import requests
 
-from tests.sandbox.idp_client import Form, Provider, back, digest, renewal
+from tests.sandbox.idp_client import Form, Provider, back, digest, renewal, two_free_ports
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Idps
@@ -327,14 +327,15 @@ def _alone(idp: Provider, form: Form) -> int:
 
 
 def test_the_provider_dies_after_the_token_was_spent(start_idp: Idps) -> None:
-    idp = start_idp()
+    port = str(two_free_ports())
+    idp = start_idp("--port", port)
     first = idp.consent()
     order(idp, "die", grant="refresh_token")
     with pytest.raises(requests.ConnectionError):
         ask(idp, renewal(first["refresh_token"]))
     process, _ = start_idp.running[-1]
     assert process.wait(timeout=30) == -9
-    again = start_idp("--port", str(urlsplit(idp.issuer).port), home=idp.home)
+    again = start_idp("--port", port, home=idp.home)
     assert again.log()[-1]["outcome"] == "issued"
     assert again.error(renewal(first["refresh_token"])) == "invalid_grant"
 

@@ -13,10 +13,13 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.sandbox.idp_client import REDIRECT, Provider, digest, renewal
+from tests.sandbox.idp_client import REDIRECT, Provider, digest, renewal, two_free_ports
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Idps
+
+
+pytestmark = pytest.mark.long
 
 
 def refreshes(idp: Provider) -> list[dict[str, Any]]:
@@ -221,14 +224,14 @@ def test_of_many_at_once_one_wins(shared_idp: Idps) -> None:
 
 
 def test_a_provider_that_starts_again_goes_on(start_idp: Idps) -> None:
-    idp = start_idp("--port", "0")
+    port = str(two_free_ports())
+    idp = start_idp("--port", port)
     first = idp.consent()
     second = idp.token(renewal(first["refresh_token"]))
     process, _ = start_idp.running[-1]
     process.kill()
     process.wait()
-    port = urlsplit(idp.issuer).port
-    again = start_idp("--port", str(port), home=idp.home)
+    again = start_idp("--port", port, home=idp.home)
     assert again.issuer == idp.issuer
     assert again.active(second["access_token"])["active"]
     third = again.token(renewal(second["refresh_token"]))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.sandbox.conftest import Erp, Sandbox, Start
     from tests.sandbox.intacct_client import Intacct
 
+pytestmark = pytest.mark.long
 NAMES = ["acme", "nippon", "globex"]
 BILLING = "API_BILLING_DOCUMENT_SRV/A_BillingDocument"
 PARTNERS = "API_BUSINESS_PARTNER/A_BusinessPartner"

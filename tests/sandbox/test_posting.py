@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.sandbox.conftest import Erp, Sandbox, Start
     from tests.sandbox.intacct_client import Intacct
 
+pytestmark = pytest.mark.long
 NAMES = ["acme", "nippon", "globex"]
 CONTROL = ("12000", "12100", "24000", "12100000", "12120000", "21190000")
 

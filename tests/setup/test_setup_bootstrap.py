@@ -199,7 +199,7 @@ def test_an_installer_that_outlives_a_killed_set_up_keeps_the_next_one_waiting(
 
 def test_every_target_of_the_makefile_is_one_line_that_calls_bootstrap() -> None:
     text = (ROOT / "Makefile").read_text()
-    targets = dict(re.findall(r"(?m)^(\w+): ; @\$\(PYTHON\) bootstrap\.py (\S+)", text))
+    targets = dict(re.findall(r"(?m)^([\w-]+): ; @\$\(PYTHON\) bootstrap\.py (\S+)", text))
     assert len(targets) == text.count(": ;")
     assert targets.pop("help") == "--help"
     assert targets == {name: name for name in bootstrap.TARGETS}

@@ -113,6 +113,7 @@ def test_the_audit_is_listed_proven_and_exported(installation: Installation, add
     assert all(line.startswith("CEF:0|Encours|") for line in out.splitlines())
     assert len(out.splitlines()) == len(events) + 1
 
+    assert installation.command("audit", "checkpoint") == (0, "1 signed.\n", "")
     database = installation.database
     with psycopg.connect(database.postgres.url(SUPERUSER, database.name)) as connection:
         connection.execute("delete from identity.audit_entry where sequence > 1")

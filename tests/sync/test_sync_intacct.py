@@ -305,6 +305,32 @@ def test_a_month_that_is_read_again_changes_nothing_that_is_right(connected: Ins
         assert connected.visible(KEY)[table] == before[table]
 
 
+@pytest.mark.parametrize("kind", ["renumbered_customers", "merged_customers"])
+def test_a_customer_whose_number_changed_keeps_what_it_owes(
+    connected: Installation, erp: Intacct, kind: str
+) -> None:
+    before = {(one["entity"], one["number"]): one["customer"] for one in connected.of(KEY, "open_item")}
+    aliases = {one["number"] for one in connected.of(KEY, "customer_alias")}
+    erp.control("post", **{kind: 1})
+    result = connected.hub.sync(KEY, sweep=False)
+    assert (result.state, result.verdict) == ("published", "equal"), result.explanation
+    after = {(one["entity"], one["number"]): one["customer"] for one in connected.of(KEY, "open_item")}
+    moved = {(before[place], after[place]) for place in before if before[place] != after[place]}
+    assert len(moved) == 1
+    ((old, new),) = moved
+    assert old not in after.values()
+    found = [one for one in connected.of(KEY, "customer_alias") if one["number"] not in aliases]
+    assert {(one["number"], one["alias_of"]) for one in found} == {(old, new)}
+    assert old not in {one["number"] for one in connected.of(KEY, "customer")}
+    for sweep in (False, True):
+        assert connected.hub.sync(KEY, sweep=sweep).verdict == "equal"
+        found_now = {(o["entity"], o["number"]): o["customer"] for o in connected.of(KEY, "open_item")}
+        assert found_now == after
+        assert old not in {one["number"] for one in connected.of(KEY, "customer")}
+    (statement,) = connected.hub.statement(old, connector=KEY)
+    assert {one.number for one in statement.customers} == {new}
+
+
 def test_a_session_that_ends_in_the_middle_is_renewed_once(connected: Installation, erp: Intacct) -> None:
     connected.change(KEY, page_size=50)
     erp.control("misbehave", kind="session_expired", function="query", object="ARINVOICE", after=2, times=1)
