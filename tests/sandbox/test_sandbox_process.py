@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Sandbox, Start
 
+pytestmark = pytest.mark.long
 CUSTOMER = "API_BUSINESS_PARTNER/A_Customer"
 
 

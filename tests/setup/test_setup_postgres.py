@@ -20,6 +20,7 @@ from encours.postgres import SOCKET_LIMIT, SUPERUSER, Postgres, Role
 from encours.serveruser import ServerUser, current_or_own
 from receivables.errors import Misconfigured
 
+pytestmark = pytest.mark.long
 ROLES: list[Role] = ["encours_owner", "encours_app", "encours_identity", "encours_auditor", "airflow"]
 
 
