@@ -14,7 +14,8 @@ from pathlib import Path
 
 from benchmarks import items
 from benchmarks.measure import peak_mib
-from encours.hub import Hub, NewCredential
+from encours.credential import NewCredential
+from encours.hub import Hub
 from encours.settings import Settings
 from identity.secret import Secret
 

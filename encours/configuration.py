@@ -14,6 +14,7 @@ import tomlkit
 import tomlkit.exceptions
 
 from connectors.systems import SYSTEMS
+from encours.systems import settings_of
 from receivables.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def apply(hub: Hub, text: str, *, dry_run: bool) -> list[str]:
         if key not in known_tenants:
             changes.append((f"tenant {key}: added", ("tenant", key, entry)))
     for key, entry in connectors.items():
-        _check(hub, key, entry, set(tenants) | known_tenants)
+        _check(key, entry, set(tenants) | known_tenants)
         if key not in known:
             changes.append((f"connector {key}: added", ("add", key, entry)))
             continue
@@ -91,7 +92,7 @@ def _parsed(text: str) -> dict[str, Any]:
     return wanted
 
 
-def _check(hub: Hub, key: str, entry: Mapping[str, Any], tenants: set[str]) -> None:
+def _check(key: str, entry: Mapping[str, Any], tenants: set[str]) -> None:
     unknown = set(entry) - set(FIELDS)
     if unknown:
         raise Misconfigured(f"connectors.{key}: unknown field {min(unknown)!r}. Known: {', '.join(FIELDS)}.")
@@ -100,7 +101,7 @@ def _check(hub: Hub, key: str, entry: Mapping[str, Any], tenants: set[str]) -> N
             raise Misconfigured(f"connectors.{key}: {field} is missing.")
     if entry["tenant"] not in tenants:
         raise Misconfigured(f"connectors.{key}: tenant {entry['tenant']!r} is neither known nor in the file.")
-    hub.settings_of(entry["system"], entry["settings"], key)
+    settings_of(entry["system"], entry["settings"], key)
 
 
 def _carry_out(hub: Hub, action: str, key: str, entry: Mapping[str, Any]) -> None:

@@ -9,45 +9,33 @@ import getpass
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date, datetime
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-import psycopg
-import pydantic
-from requests import PreparedRequest
-from requests.auth import AuthBase
-
-from connectors.kit.http import Post, Session
-from connectors.kit.stream import Access, Check, System
-from connectors.systems import SYSTEMS
+from connectors.kit.stream import Check
 from encours import listing, reports
 from encours import overview as standing
 from encours import replay as replaying
 from encours import sync as syncing
+from encours.access import Lending
+from encours.credential import NewCredential, material, refuse_needless
+from encours.database import Database
 from encours.decisions import Decisions
 from encours.overview import ConnectorStatus, TieOutReport
-from encours.postgres import Role
 from encours.reading import Report, settings_digest
 from encours.registry import Connector, Registry
 from encours.security import Security
 from encours.settings import Settings
+from encours.systems import settings_of, system_named
 from encours.translation import translated
 from identity.authority import Authority
 from identity.checkpoints import CheckpointFiles
 from identity.credentials import Description
-from identity.errors import Denied
-from identity.kinds import Basic, IntacctLogin, Material
 from identity.kms import LocalKms
-from identity.ports import Sign
-from identity.secret import Secret
 from identity.signing import OriginAuth
-from receivables.errors import HubError, Misconfigured, Transient
+from receivables.errors import HubError, Misconfigured
 from receivables.store import (
     Ageing,
     By,
@@ -62,27 +50,6 @@ from receivables.store import (
 )
 
 DAY = 24 * 60
-PATIENCE = 3  # seconds for a connection to our own database
-
-
-@dataclass(frozen=True)
-class NewCredential:
-    """What was typed, on its way into the vault: a user's pair, and for some systems the sender's."""
-
-    user: str
-    password: Secret
-    sender_id: str | None = None
-    sender_password: Secret | None = None
-
-
-@dataclass(frozen=True)
-class Signed:
-    """What identity needs to know of a connector."""
-
-    tenant_id: int
-    key: str
-    credential_id: UUID | None
-    origin: str
 
 
 class Hub:
@@ -97,11 +64,14 @@ class Hub:
     ) -> None:
         self.settings = settings
         self.clock = clock
+        database = Database(settings)
+        self.app = database.app
         self.registry = Registry(self.app)
         self.store = Store(self.app, clock)
         self.authority = Authority(
-            self._identity, LocalKms(settings.key_file), clock, CheckpointFiles(settings.checkpoints)
+            database.identity, LocalKms(settings.key_file), clock, CheckpointFiles(settings.checkpoints)
         )
+        self.access = Lending(settings, self.authority, clock, sleep)
         self.security = Security(self.registry, self.authority)
         self._sleep = sleep
 
@@ -229,13 +199,13 @@ class Hub:
     def decisions(self, key: str) -> Decisions:
         """What the person at the keyboard may decide of the connector's held run, waivers and rejects."""
         connector = self.registry.connector(key)
-        system = _system(connector.system)
+        system = system_named(connector.system)
         return Decisions(
             store=self.store,
             registry=self.registry,
             connector=connector,
             version=system.version,
-            settings_digest=settings_digest(self.settings_of(connector.system, connector.settings, key)),
+            settings_digest=settings_digest(settings_of(connector.system, connector.settings, key)),
             controllers=self.settings.controllers,
             by=person(),
             now=self.clock(),
@@ -275,15 +245,18 @@ class Hub:
 
         Without a schedule it runs every hour, at a minute of its own; never in the minutes of `blackout`.
         """
-        checked = self.settings_of(system, settings, key)
-        _refuse_needless(key, _system(system), credential)
+        checked = settings_of(system, settings, key)
+        refuse_needless(key, system_named(system), credential)
         zone = str(getattr(checked, "zone", "UTC"))
         owner = self.registry.add_tenant(tenant, tenant, zone)
         credential_id = credential if isinstance(credential, UUID) else None
         if isinstance(credential, NewCredential):
             with translated(key):
                 credential_id = self.authority.credentials.create(
-                    owner.tenant_id, _material(_system(system), checked, credential), label=key, by=person()
+                    owner.tenant_id,
+                    material(system_named(system), checked, credential),
+                    label=key,
+                    by=person(),
                 )
         now = self.clock()
         try:
@@ -320,7 +293,7 @@ class Hub:
         connector = self.registry.connector(key)
         wanted = dict(changes)
         if "settings" in wanted:
-            wanted["settings"] = self.settings_of(connector.system, wanted["settings"], key).model_dump(
+            wanted["settings"] = settings_of(connector.system, wanted["settings"], key).model_dump(
                 mode="json"
             )
         if "credential" in wanted:
@@ -356,10 +329,10 @@ class Hub:
     def replace_credential(self, key: str, credential: NewCredential) -> None:
         """Replaces what the connector signs in with; a first one is created."""
         connector = self.registry.connector(key)
-        _refuse_needless(key, _system(connector.system), credential)
-        settings = self.settings_of(connector.system, connector.settings, key)
+        refuse_needless(key, system_named(connector.system), credential)
+        settings = settings_of(connector.system, connector.settings, key)
         with translated(key):
-            content = _material(_system(connector.system), settings, credential)
+            content = material(system_named(connector.system), settings, credential)
             if connector.credential_id:
                 self.authority.credentials.replace(
                     connector.tenant_id, connector.credential_id, content, by=person()
@@ -380,98 +353,6 @@ class Hub:
                 connector.tenant_id, connector.credential_id
             )
 
-    def settings_of(self, system: str, settings: Mapping[str, Any], key: str) -> pydantic.BaseModel:
-        """The checked settings of a system; raises Misconfigured naming each field that is wrong."""
-        try:
-            return _system(system).Settings.model_validate(dict(settings))
-        except pydantic.ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(str(part) for part in fault['loc']) or 'settings'}: {fault['msg']}"
-                for fault in error.errors(include_input=False, include_url=False)
-            )
-            raise Misconfigured(f"{key}: {faults}.") from None
-
-    # -- connections --------------------------------------------------------------------------------------
-
-    @contextmanager
-    def access(self, connector: Connector) -> Iterator[tuple[System, Access, OriginAuth | None]]:
-        """What a run or a test may use of a connector: its system, and a session that signs if need be."""
-        system = _system(connector.system)
-        settings = self.settings_of(connector.system, connector.settings, connector.key)
-        lent = partial(
-            Access,
-            settings=settings,
-            now=self.clock(),
-            zone=ZoneInfo(str(getattr(settings, "zone", connector.zone))),
-            connector=connector.key,
-        )
-        origin = system.origin(settings)
-        if origin is None:
-            yield system, lent(session=None), None
-            return
-        signed = Signed(connector.tenant_id, connector.key, connector.credential_id, origin)
-        with (
-            translated(connector.key),
-            self._session(signed, settings, attempts=1) as unsigned,
-        ):
-            auth = self.authority.auth(
-                signed,
-                exchange=partial(_exchange, unsigned),
-                company=getattr(settings, "company_id", None),
-                endpoints=[host] if (host := getattr(settings, "endpoint_host", "")) else [],
-            )
-            with self._session(signed, settings, auth=Lent(auth, connector.key)) as http:
-                yield system, lent(session=http), auth
-
-    def _session(
-        self, signed: Signed, settings: pydantic.BaseModel, *, auth: AuthBase | None = None, attempts: int = 3
-    ) -> Session:
-        return Session(
-            connector=signed.key,
-            origin=signed.origin,
-            auth=auth,
-            private_networks=self.settings.private_networks,
-            ca_bundle=getattr(settings, "ca_bundle", None),
-            client_certificate=getattr(settings, "client_certificate", None),
-            proxy=getattr(settings, "proxy", None),
-            attempts=attempts,
-            sleep=self._sleep,
-        )
-
-    @contextmanager
-    def app(self) -> Iterator[psycopg.Connection[Any]]:
-        """A connection as the application role, in a transaction; Transient while the database is away."""
-        with self._connected("encours_app") as connection:
-            yield connection
-
-    @contextmanager
-    def _identity(self) -> Iterator[psycopg.Connection[Any]]:
-        with self._connected("encours_identity") as connection:
-            yield connection
-
-    def _connected(self, role: Role) -> psycopg.Connection[Any]:
-        try:
-            return psycopg.connect(self.settings.database_url(role), connect_timeout=PATIENCE)
-        except psycopg.OperationalError as error:
-            start = " Start it: encours up." if self.settings.embedded else f" It says: {error}"
-            raise Transient(f"The hub's database does not answer.{start}") from error
-
-
-class Lent(AuthBase):
-    """The authority's power to sign as a session uses it: what it refuses is the hub's own error."""
-
-    def __init__(self, auth: OriginAuth, key: str) -> None:
-        self._auth, self._key = auth, key
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Signs; raises Misconfigured and Transient."""
-        with translated(self._key):
-            return self._auth(request)
-
-    def renew(self, request: PreparedRequest) -> bool:
-        """Forgets the session that signed this request; see OriginAuth."""
-        return self._auth.renew(request)
-
 
 def person() -> str:
     """Who types: the operating system's name of the user, for the audit and the registry."""
@@ -484,39 +365,3 @@ def person() -> str:
 def hourly(key: str) -> str:
     """Every hour at a minute that the key decides: hundreds of connectors do not start together."""
     return f"{zlib.crc32(key.encode()) % 60} * * * *"
-
-
-def _refuse_needless(key: str, system: System, credential: NewCredential | UUID | None) -> None:
-    """A secret that nothing signs with would only lie in the vault."""
-    if system.credential is None and credential is not None:
-        raise Misconfigured(f"{key}: {system.title} is asked for no credential. Leave it out.")
-
-
-def _material(system: System, settings: pydantic.BaseModel, credential: NewCredential) -> Material:
-    """The credential as the vault keeps it, of the kind that the system signs in with."""
-    if system.credential == Basic.kind:
-        return Basic(credential.user, credential.password)
-    if credential.sender_id is None or credential.sender_password is None:
-        raise Denied("no_sender", f"{system.title} asks for a sender id and its password as well.")
-    return IntacctLogin(
-        credential.user,
-        credential.password,
-        str(getattr(settings, "company_id", "")),
-        credential.sender_id,
-        credential.sender_password,
-    )
-
-
-def _exchange(http: Session, url: str, body: bytes, sign: Sign) -> bytes:
-    """A sign-in of identity's, sent by a session of the kit's that has nothing to sign with."""
-    post = Post(body, "application/xml", readable=SAID_IN_BODY, sign=sign)
-    return http.post(url, post, stream="sign in").body
-
-
-SAID_IN_BODY = (400, 401, 403)  # statuses of a refused sign-in that says why
-
-
-def _system(name: str) -> System:
-    if name not in SYSTEMS:
-        raise Misconfigured(f"There is no system {name!r}. Known: {', '.join(SYSTEMS)}.")
-    return SYSTEMS[name]

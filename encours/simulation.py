@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from encours.credential import NewCredential
 from encours.home import make_folder, write_private
-from encours.hub import Hub, NewCredential
+from encours.hub import Hub
 from encours.processes import Processes
 from encours.settings import SANDBOX
+from encours.systems import settings_of
 from identity.secret import Secret
 from receivables.errors import Misconfigured, Transient
 
@@ -76,7 +78,7 @@ def connect(hub: Hub, tenants: Mapping[str, Any]) -> list[str]:
         if key not in known:
             hub.add_connector(system=system, key=key, tenant=tenant, settings=settings, credential=credential)
             continue
-        kept = hub.settings_of(system, {**known[key].settings, **settings}, key).model_dump(mode="json")
+        kept = settings_of(system, {**known[key].settings, **settings}, key).model_dump(mode="json")
         if kept != known[key].settings:
             hub.change(key, {"settings": kept})
     return keys

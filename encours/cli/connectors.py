@@ -17,7 +17,8 @@ from connectors.systems import SYSTEMS
 from encours.cli.output import moment, print_json, print_table, stdout
 from encours.configuration import apply as apply_configuration
 from encours.configuration import export as export_configuration
-from encours.hub import Hub, NewCredential
+from encours.credential import NewCredential
+from encours.hub import Hub
 from identity.credentials import Description
 from identity.secret import Secret
 from receivables.errors import Misconfigured

@@ -16,7 +16,8 @@ from psycopg.rows import dict_row
 from connectors.kit.testing.bench import Bench
 from connectors.kit.testing.ports import Erp
 from connectors.systems import SYSTEMS
-from encours.hub import Hub, NewCredential
+from encours.credential import NewCredential
+from encours.hub import Hub
 from encours.postgres import SUPERUSER, Postgres
 from encours.settings import Settings
 from encours.sync import SyncResult

@@ -196,7 +196,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "A session that ended is not renewed",
-        "encours/hub.py",
+        "encours/access.py",
         "        return self._auth.renew(request)",
         "        return False",
         "sage_intacct-expiry",

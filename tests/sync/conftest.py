@@ -18,7 +18,8 @@ import requests
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from encours.hub import Hub, NewCredential
+from encours.credential import NewCredential
+from encours.hub import Hub
 from encours.postgres import SUPERUSER, Postgres, Role
 from encours.settings import Settings
 from identity.secret import Secret

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from encours.hub import NewCredential
+from encours.credential import NewCredential
 from identity.secret import Secret
 from receivables.errors import HubError, Misconfigured, Rejected, Transient
 

@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from encours import simulation
-from encours.hub import NewCredential
+from encours.credential import NewCredential
 from identity.secret import Secret
 from receivables.errors import Misconfigured, RateLimited, Rejected, Transient
 from tests.sync.conftest import Install, Installation

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from encours.hub import NewCredential
+from encours.credential import NewCredential
 from encours.postgres import SUPERUSER
 from identity.secret import Secret
 from receivables.errors import HubError, Misconfigured
