@@ -35,7 +35,7 @@ def start(
     *,
     home: Annotated[Path, typer.Option(help="Folder of the access log.")],
     port: Annotated[
-        int, typer.Option(help="First port, one per SAP tenant, two for Intacct; 0: free ones.")
+        int, typer.Option(help="First port, one per SAP tenant, two for Intacct, two for --oauth; 0: free.")
     ] = 0,
     tenant: Annotated[list[str] | None, typer.Option(help="acme, nippon, globex; default all.")] = None,
     world: Annotated[
@@ -51,10 +51,16 @@ def start(
     idp: Annotated[
         str, typer.Option(help="Control address of a running `idp`: its bearer tokens sign in too.")
     ] = "",
+    oauth: Annotated[
+        str,
+        typer.Option(help="A SAP tenant that is signed in to by OAuth, at an `idp` that starts with it."),
+    ] = "",
 ) -> None:
     """Start; one JSON line is printed when ready. SIGTERM or Ctrl-C stops."""
     if world not in ("seeded", *EXAMPLES):
         raise typer.BadParameter(f"choose seeded, {' or '.join(EXAMPLES)}", param_hint="--world")
+    if idp and oauth:
+        raise typer.BadParameter("a tenant has one identity provider: leave out --idp", param_hint="--oauth")
     plan = Plan(
         tenants=[world] if world in EXAMPLES else tenant or ["acme", "nippon", intacct_world.GLOBEX],
         home=home,
@@ -65,6 +71,7 @@ def start(
         faults=fault or [],
         tls=tls,
         idp=idp,
+        oauth=oauth,
     )
     try:
         serve(plan)

@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 from random import Random
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,6 +26,8 @@ from sandbox import clerk, faults, gateway, world
 from sandbox.bearer import IdentityProvider
 from sandbox.clock import Clock
 from sandbox.control import AccessLog, Tenant
+from sandbox.idp import profile
+from sandbox.idp import serve as idp
 from sandbox.intacct import clerk as intacct_clerk
 from sandbox.intacct import gateway as intacct_gateway
 from sandbox.intacct import tenant as intacct_tenant
@@ -34,10 +37,13 @@ from sandbox.tenant import SapTenant
 
 FIRST_DAYS = {world.EXAMPLE: world.EXAMPLE_TODAY, intacct_world.EXAMPLE: intacct_world.EXAMPLE_TODAY}
 
+CLIENT = "encours-basic"  # one of those that the identity provider knows from the start
+ACCESS_SECONDS = 60
+
 
 @dataclass(frozen=True)
 class Plan:
-    """What to start."""
+    """What to start; the tenant `oauth` has an identity provider of its own, started with it."""
 
     tenants: Sequence[str]
     home: Path
@@ -48,6 +54,7 @@ class Plan:
     faults: Sequence[str]
     tls: tuple[Path, Path] | None
     idp: str
+    oauth: str = ""
 
 
 def build_tenants(plan: Plan) -> list[Tenant]:
@@ -104,12 +111,36 @@ def _secret(seed: str) -> str:
     return base64.b32encode(Random(seed).randbytes(15)).decode()
 
 
+def _with_provider(plan: Plan, tenants: Sequence[Tenant], port: int) -> dict[str, Any]:
+    """Start the identity provider of one tenant, whose users sign in by OAuth from then on.
+
+    Raises:
+        ValueError: there is no such SAP tenant, or a port is taken.
+    """
+    for tenant in tenants:
+        if tenant.name == plan.oauth and isinstance(tenant, SapTenant):
+            named = profile.load("sap-like", {"access_seconds": ACCESS_SECONDS})
+            provider = idp.opened(
+                idp.Plan(plan.home / "idp", "sap-like", named, port, plan.seed, plan.tls, client_ca=None)
+            )
+            tenant.gateway.identity = IdentityProvider(provider["control"])
+            tenant.client = {
+                "token_url": provider["endpoints"]["token"],
+                "client_id": CLIENT,
+                "client_secret": provider["clients"][CLIENT]["secret"],
+                "scopes": [f"{service}_0001" for service in profile.SAP_SERVICES],
+            }
+            return provider
+    raise ValueError(f"there is no SAP tenant {plan.oauth}")
+
+
 def serve(plan: Plan) -> None:
     """Start, print one JSON line when ready, and answer until SIGTERM or SIGINT."""
     plan.home.mkdir(parents=True, exist_ok=True)
     count = sum(2 if name in intacct_world.TENANTS else 1 for name in plan.tenants)
     sockets = [_listen(plan.port + n if plan.port else 0) for n in range(count)]
     tenants = build_tenants(plan)
+    provider = _with_provider(plan, tenants, plan.port and plan.port + count) if plan.oauth else None
     host = "https://localhost" if plan.tls else "http://127.0.0.1"
     ports = [opened.getsockname()[1] for opened in sockets]
     places = _places(tenants, [f"{host}:{port}" for port in ports])
@@ -136,7 +167,7 @@ def serve(plan: Plan) -> None:
     ready = {
         "url": f"{host}:{ports[0]}",
         "tenants": {tenant.name: tenant.describe(places[tenant.name]) for tenant in tenants},
-    }
+    } | ({"idp": provider} if provider else {})
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
     server.run(sockets=sockets)

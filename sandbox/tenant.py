@@ -35,6 +35,7 @@ class SapTenant:
     gateway: Gateway
     log: AccessLog
     clerk: Clerk
+    client: dict[str, Any] | None = None  # how to sign in where it is by OAuth
     misbehaviours: Misbehaviours = field(default_factory=Misbehaviours)
     posting: Posting = field(init=False)
 
@@ -52,12 +53,12 @@ class SapTenant:
         return self.gateway.credentials
 
     def describe(self, urls: Sequence[str]) -> dict[str, Any]:
-        """Say where it is and how to sign in."""
+        """Say where it is and how to sign in: as a client of its identity provider, else as the user."""
+        user = {"user": self.credentials.user, "password": self.credentials.password}
         return {
             "system": "sap_s4hana",
             "url": urls[0],
-            "user": self.credentials.user,
-            "password": self.credentials.password,
+            **(self.client or user),
             "company_codes": list(self.gateway.view.books.companies),
         }
 

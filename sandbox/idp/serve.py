@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from sandbox.idp import misbehaviour
 from sandbox.idp.control import TRAP, Control, Switches
@@ -129,8 +130,8 @@ def _tls(plan: Plan) -> ssl.SSLContext | None:
     return context
 
 
-def serve(plan: Plan) -> None:
-    """Start, print one JSON line when ready, and answer until SIGTERM or SIGINT.
+def opened(plan: Plan) -> dict[str, Any]:
+    """Start, in threads of this process, and say where everything is and how to sign in.
 
     Raises:
         ValueError: a port is taken, or a quirk of the profile is unknown.
@@ -156,9 +157,15 @@ def serve(plan: Plan) -> None:
     front.provider = provider
     front.outage("")
     back.open()
+    return {"profile": plan.name, "control": control_url, **provider.describe()}
+
+
+def serve(plan: Plan) -> None:
+    """Start, print one JSON line when ready, and answer until SIGTERM or SIGINT; raises as `opened` does."""
+    described = opened(plan)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    sys.stdout.write(json.dumps({"profile": plan.name, "control": control_url, **provider.describe()}) + "\n")
+    sys.stdout.write(json.dumps(described) + "\n")
     sys.stdout.flush()
     threading.Event().wait()
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -189,3 +193,40 @@ def test_intacct_refuses_a_dead_token_and_another_users(company: Intacct, intacc
 
 def test_a_refresh_token_signs_nothing(company: Intacct, intacct_idp: Provider) -> None:
     assert call(company, named_token(intacct_idp)["refresh_token"], "", ENTITIES).status_code == 401
+
+
+# A provider that starts with an ERP
+
+
+def test_one_tenant_is_signed_in_to_by_oauth(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sandbox", "start", "--home", str(tmp_path), "--items", "20"]
+    command += ["--tenant", "acme", "--tenant", "nippon", "--oauth", "nippon"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        acme, nippon = told["tenants"]["acme"], told["tenants"]["nippon"]
+        assert {"user", "password"} <= acme.keys()
+        assert "password" not in nippon
+        form = {"grant_type": "client_credentials", "scope": " ".join(nippon["scopes"])}
+        client = (nippon["client_id"], nippon["client_secret"])
+        given = requests.post(nippon["token_url"], data=form, auth=client, timeout=30).json()
+        statuses = [
+            requests.get(
+                f"{tenant['url']}/sap/opu/odata/sap/{CUSTOMER}",
+                headers={"Authorization": f"Bearer {given['access_token']}", "Accept": "application/json"},
+                timeout=30,
+            ).status_code
+            for tenant in (nippon, acme)
+        ]
+        process.terminate()
+    assert given["expires_in"] == 60
+    assert statuses == [200, 401]
+    assert process.returncode == 0
+
+
+def test_a_tenant_without_oauth_is_named_in_vain(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sandbox", "start", "--home", str(tmp_path), "--items", "20"]
+    command += ["--tenant", "globex", "--oauth", "globex"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert refused.returncode == 2
+    assert "there is no SAP tenant globex" in refused.stderr
