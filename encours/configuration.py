@@ -120,7 +120,7 @@ def _carry_out(hub: Hub, action: str, key: str, entry: Mapping[str, Any]) -> Non
             deadline_minutes=entry.get("deadline_minutes", 24 * 60),
             tolerance=entry.get("tolerance", {}),
             paused_reason=None
-            if credential or SYSTEMS[entry["system"]].credential is None
+            if credential or not SYSTEMS[entry["system"]].credentials
             else "no credential yet: encours connectors credential",
         )
     else:

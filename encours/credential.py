@@ -29,13 +29,13 @@ class NewCredential:
 
 def refuse_needless(key: str, system: System, credential: NewCredential | UUID | None) -> None:
     """A secret that nothing signs with would only lie in the vault."""
-    if system.credential is None and credential is not None:
+    if not system.credentials and credential is not None:
         raise Misconfigured(f"{key}: {system.title} is asked for no credential. Leave it out.")
 
 
 def material(system: System, settings: pydantic.BaseModel, credential: NewCredential) -> Material:
     """The credential as the vault keeps it, of the kind that the system signs in with; raises Denied."""
-    if system.credential == Basic.kind:
+    if Basic.kind in system.credentials:
         return Basic(credential.user, credential.password)
     if credential.sender_id is None or credential.sender_password is None:
         raise Denied("no_sender", f"{system.title} asks for a sender id and its password as well.")

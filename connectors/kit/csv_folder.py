@@ -94,7 +94,7 @@ class CsvFolder:
     Document and OpenItem, and `receipts`, where the ERP exports payments, Receipt.
     """
 
-    credential: str | None = None
+    credentials: Sequence[str] = ()
     billing: None = None
     capabilities = CAPABILITIES
     absent_is_deleted = False  # an export may leave out what is still owed

@@ -165,8 +165,8 @@ class System(Protocol):
         """Gives a slice that reads these billing documents (entity, number) by key; None: there are none."""
 
     @property
-    def credential(self) -> str | None:
-        """What it signs in with: basic, or intacct (a sender's pair, a user's); None: asked for none."""
+    def credentials(self) -> Sequence[str]:
+        """The kinds of credential that it takes, the usual one first: basic, oauth, intacct; empty: none."""
 
     def erp(self, settings: Any) -> tuple[str, int]:
         """The key of the ERP's own limit and how many runs may read it at once."""

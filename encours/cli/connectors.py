@@ -166,7 +166,7 @@ def _text(value: Any) -> str:
 def _shown(system: str, credential: Description | None) -> str:
     """What may be shown of a credential: who signs in, since when, never the secret."""
     if credential is None:
-        asked = system not in SYSTEMS or SYSTEMS[system].credential
+        asked = system not in SYSTEMS or SYSTEMS[system].credentials
         return "none: encours connectors credential" if asked else "none is asked for"
     who = credential.subject or credential.header
     by, at = credential.replaced_by or credential.created_by, credential.replaced_at or credential.created_at
@@ -197,7 +197,7 @@ def _adder(system: System) -> Callable[..., None]:
         key, tenant = given.pop("key"), given.pop("tenant")
         schedule, blackout, paused = given.pop("schedule"), given.pop("blackout"), given.pop("paused")
         credential = None
-        if system.credential:
+        if system.credentials:
             user, from_stdin = given.pop("user"), given.pop("password_stdin")
             credential = _credential(user, given.pop("sender_id", None), from_stdin=from_stdin)
         with Hub.from_environment() as hub:
@@ -231,13 +231,13 @@ def _adder(system: System) -> Callable[..., None]:
         ),
         ("paused", Annotated[bool, typer.Option("--paused", help="Do not start the schedule yet.")], False),
     ]
-    if system.credential:
+    if system.credentials:
         stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password.")]
         fixed += [
             ("user", Annotated[str, typer.Option(help="The user name at the ERP.")], ...),
             ("password_stdin", stdin, False),
         ]
-    if system.credential == "intacct":
+    if "intacct" in system.credentials:
         sender = Annotated[str, typer.Option(help="The sender id of the web services.")]
         fixed.append(("sender_id", sender, ...))
     settings = [_option(name, field) for name, field in system.Settings.model_fields.items()]

@@ -81,7 +81,7 @@ PROFILE: Final = Profile(
         Misbehaviour("slow_drip", "endured"),
     ),
     lacks={
-        "expiry": "Every request is signed with the user's name and password: no sign-in ends.",
+        "expiry": "The suite signs with a password, which does not end; tokens that do are in `tests/sync/test_sync_oauth.py`.",
         "deleted": "A posting is never deleted: it is reversed.",
     },
     swept={

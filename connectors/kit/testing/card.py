@@ -6,10 +6,17 @@ It says `passed` of every case that the system owes: a card is kept only where t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from connectors.kit.stream import System
 from connectors.kit.testing.ports import Profile
 from connectors.kit.testing.suite import ACCOUNTING, PROTOCOL, Case
+
+SIGN_IN: Final = {
+    "basic": "a user name and a password",
+    "oauth": "an OAuth 2 client",
+    "intacct": "a sender's and a user's pair",
+}
 
 
 def card(system: System, profile: Profile, regenerate: str) -> str:
@@ -22,6 +29,7 @@ def card(system: System, profile: Profile, regenerate: str) -> str:
         "",
         "| | |",
         "|---|---|",
+        f"| signs in with | {' or '.join(SIGN_IN[kind] for kind in system.credentials) or 'nothing'} |",
         f"| runs | {', '.join(offers.modes)} |",
         f"| changes | {offers.changes} |",
         f"| what is gone | {offers.deletes} |",

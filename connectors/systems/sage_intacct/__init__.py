@@ -91,7 +91,7 @@ class SageIntacct:
     name: str = "sage_intacct"
     title: str = "Sage Intacct"
     version: str = "2"
-    credential: str = "intacct"
+    credentials: Sequence[str] = ("intacct",)
     billing: None = None
     capabilities: Capabilities = CAPABILITIES
     absent_is_deleted: bool = True  # or hidden from the user: the ledger tells these apart

@@ -58,7 +58,7 @@ class SapS4Hana:
     name: str = "sap_s4hana"
     title: str = "SAP S/4HANA"
     version: str = "3"
-    credential: str = "basic"
+    credentials: Sequence[str] = ("basic", "oauth")
     capabilities: Capabilities = CAPABILITIES
     absent_is_deleted: bool = False  # it is archived, or hidden from the user
     Settings: type[pydantic.BaseModel] = SapSettings
