@@ -13,6 +13,7 @@ from uuid import UUID
 
 import psycopg
 from requests import PreparedRequest
+from requests.adapters import HTTPAdapter
 
 from identity.secret import Key
 
@@ -56,6 +57,17 @@ class Exchange(Protocol):
         """The answer's body; `sign` puts the secrets into the request just before it is sent.
 
         Follows no redirect. Its errors pass through.
+        """
+
+
+class Transport(Protocol):
+    """Makes transports for requests to token providers, each used for one request and then closed."""
+
+    def __call__(self) -> HTTPAdapter:
+        """A fresh transport that connects to addresses which may be reached, and to no other.
+
+        Its `send` raises Denied with the code address_refused for another one, before anything is sent, and
+        for plain http outside of the private networks.
         """
 
 

@@ -85,6 +85,7 @@ class Control:
             ("POST", "outage"): self._begin_outage,
             ("GET", "held"): lambda _wish: {"held": list(switches.held)},
             ("DELETE", "held"): lambda _wish: {"released": switches.release()},
+            ("GET", "misbehaviours"): lambda _wish: misbehaviour.kinds(),
             ("GET", "misbehave"): lambda _wish: self._waiting(),
             ("POST", "misbehave"): self._misbehave,
             ("DELETE", "misbehave"): self._behave,

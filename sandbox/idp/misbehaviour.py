@@ -7,6 +7,7 @@ refuses kinds that it does not know.
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,13 +22,14 @@ from sandbox.idp.keys import Keys
 MEGABYTES_10 = 10_000_000
 DEEP = 100_000
 REQUESTS = ("hold_request", "lose_request")
-ANSWERS = ("hold_answer", "lose_answer", "cut_answer", "slow_drip", "die")
+ANSWERS = ("hold_answer", "lose_answer", "cut_answer", "slow_drip", "slow_head", "die")
 
 
 class Order(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """One command: which kind, at which endpoint, how often; `grant` narrows it.
 
-    `value` is the size or address of kinds that have one; `seconds` the pause of slow_drip between two bytes.
+    `value` is the size, address or text of kinds that have one; `seconds` the pause between two bytes of
+    slow_drip (the body) and slow_head (what comes before).
     """
 
     kind: str
@@ -62,15 +64,19 @@ def order(wish: Mapping[str, Any]) -> Order:
     return given
 
 
+def kinds() -> dict[str, str]:
+    """Give every kind and the endpoint that is meant where a command names none."""
+    return {kind: USUAL.get(kind, "token") for kind in (*REQUESTS, *ANSWERS, *KINDS)}
+
+
 def check(kind: str) -> None:
     """Make sure that a kind is known.
 
     Raises:
         ValueError: it is not.
     """
-    known = [*REQUESTS, *ANSWERS, *KINDS]
-    if kind not in known:
-        raise ValueError(f"no misbehaviour {kind!r}: choose from {', '.join(known)}")
+    if kind not in kinds():
+        raise ValueError(f"no misbehaviour {kind!r}: choose from {', '.join(kinds())}")
 
 
 def take(orders: list[Order], endpoint: str, grant: str) -> Order | None:
@@ -135,6 +141,26 @@ def _redirect(status: int) -> Kind:
 def _huge_body(given: Order, _place: Place, answer: Answer) -> Answer:
     padding = "x" * int(given.value or MEGABYTES_10)
     return replace(answer, body=json.dumps({**_payload(answer), "padding": padding}).encode())
+
+
+def _packed(encoding: str) -> Kind:
+    """Say that the answer is packed in some way; only gzip is done."""
+
+    def kind(_given: Order, _place: Place, answer: Answer) -> Answer:
+        body = gzip.compress(answer.body) if encoding == "gzip" else answer.body
+        return replace(answer, body=body, headers={**answer.headers, "Content-Encoding": encoding})
+
+    return kind
+
+
+def _gzip_bomb(given: Order, place: Place, answer: Answer) -> Answer:
+    return _packed("gzip")(given, place, _huge_body(given, place, answer))
+
+
+def _described(given: Order, _place: Place, answer: Answer) -> Answer:
+    """Refuse with these words: a test lets them repeat what it sent."""
+    payload = {"error": "invalid_request", "error_description": given.value}
+    return replace(answer, status=400, body=json.dumps(payload).encode())
 
 
 def _truncated(_given: Order, _place: Place, answer: Answer) -> Answer:
@@ -261,6 +287,9 @@ KINDS: dict[str, Kind] = {
     "internal_error": _status(500, b'{"error": "server_error"}', JSON),
     "too_many_requests": _status(429, b'{"error": "slow_down"}', JSON, Retry_After="2"),
     "huge_body": _huge_body,
+    "gzip": _packed("gzip"),
+    "gzip_bomb": _gzip_bomb,
+    "packed_unknown": _packed("br"),
     "not_json": _status(200, LOGIN_PAGE, "text/html;charset=UTF-8"),
     "empty": _body(b""),
     "truncated": _truncated,
@@ -299,6 +328,10 @@ KINDS: dict[str, Kind] = {
     "error_with_error_and_token": _with_status(400, error="invalid_grant"),
     "message_only": _status(400, b'{"message": "Bad request"}', JSON),
     "invalid_grant": _status(400, ERROR, JSON),
+    "refused_with_a_page": _status(404, LOGIN_PAGE, "text/html;charset=UTF-8"),
+    "temporarily_unavailable": _status(400, b'{"error": "temporarily_unavailable"}', JSON),
+    "error_object": _status(400, b'{"error": {"code": 400, "message": "Bad request"}}', JSON),
+    "described": _described,
     "downscoped": _downscoped,
     "scope_absent": _without("scope"),
     "scope_list": _scope_list,

@@ -113,8 +113,13 @@ def _send(connection: Handler, answer: Answer, order: Order | None) -> None:
     if kind in ("lose_answer", "cut_answer"):
         connection.close_connection = True
     if kind != "lose_answer":
-        pause = order.seconds if order and kind == "slow_drip" else 0.0
-        connection.send(answer, share=0.5 if kind == "cut_answer" else 1.0, pause=pause)
+        seconds = order.seconds if order else 0.0
+        connection.send(
+            answer,
+            share=0.5 if kind == "cut_answer" else 1.0,
+            pause=seconds if kind == "slow_drip" else 0.0,
+            head_pause=seconds if kind == "slow_head" else 0.0,
+        )
 
 
 def _tls(plan: Plan) -> ssl.SSLContext | None:

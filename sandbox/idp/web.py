@@ -1,11 +1,12 @@
 """HTTP for the provider: a thread for every connection, answers that can be sent slowly or in part.
 
-It refuses bodies over 64 KiB and requests without a length.
+It refuses bodies over 64 KiB and requests without a length, and drops those that break off.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import ssl
 import sys
@@ -50,6 +51,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send(refused(OAuthError("invalid_request", "the body is too large or has no length")))
             self._linger()
             return None
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):  # the caller went away: what is incomplete is not processed (RFC 9112, 8)
+            self.close_connection = True
+            return None
         parts = urlsplit(self.path)
         secured = self.connection if isinstance(self.connection, ssl.SSLSocket) else None
         return Request(
@@ -57,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
             path=parts.path,
             query=parts.query,
             headers={name.lower(): value for name, value in self.headers.items()},
-            body=self.rfile.read(int(length)),
+            body=body,
             certificate=secured.getpeercert(binary_form=True) if secured else None,
         )
 
@@ -69,8 +74,13 @@ class Handler(BaseHTTPRequestHandler):
             while self.connection.recv(LARGEST_BODY):
                 continue
 
-    def send(self, answer: Answer, *, share: float = 1.0, pause: float = 0.0) -> None:
-        """Send an answer: only a `share` of its body, or with a `pause` in seconds after every byte."""
+    def send(
+        self, answer: Answer, *, share: float = 1.0, pause: float = 0.0, head_pause: float = 0.0
+    ) -> None:
+        """Send an answer: only a `share` of its body, or with a `pause` in seconds after every byte.
+
+        `head_pause` is that of the status line and the headers.
+        """
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.media_type)
         self.send_header("Content-Length", str(len(answer.body)))
@@ -78,12 +88,28 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
+        connection = self.wfile
+        self.wfile = _Drip(connection, head_pause)
         self.end_headers()
-        body = answer.body[: int(len(answer.body) * share)]
-        step = 1 if pause else max(len(body), 1)
-        for position in range(0, len(body), step):
-            self.wfile.write(body[position : position + step])
-            time.sleep(pause)
+        self.wfile = _Drip(connection, pause)
+        self.wfile.write(answer.body[: int(len(answer.body) * share)])
+        self.wfile = connection
+
+
+class _Drip(io.BufferedIOBase):
+    """Writes to a connection, with a pause in seconds after every byte, or at once."""
+
+    def __init__(self, connection: io.BufferedIOBase, pause: float) -> None:
+        self._connection = connection
+        self._pause = pause
+
+    def write(self, content: Any, /) -> int:
+        """Write it all."""
+        step = 1 if self._pause else max(len(content), 1)
+        for position in range(0, len(content), step):
+            self._connection.write(content[position : position + step])
+            time.sleep(self._pause)
+        return len(content)
 
 
 class Server(ThreadingHTTPServer):

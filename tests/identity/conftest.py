@@ -14,6 +14,7 @@ import pytest
 
 from identity.authority import Authority
 from identity.kms import LocalKms
+from tests.sandbox.idps import Idps
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -57,3 +58,11 @@ def authority(database: Database, kms: LocalKms) -> Authority:
         kms,
         lambda: NOON + timedelta(seconds=next(seconds)),
     )
+
+
+@pytest.fixture(scope="module")
+def shared_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Idps]:
+    """Start identity providers that end with the module."""
+    started = Idps(tmp_path_factory.mktemp("idp"))
+    yield started
+    started.stop()

@@ -18,7 +18,8 @@ from lxml import etree
 from tests.sandbox.idp_client import JWT_BEARER, Provider
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Erp, Idps, Start
+    from tests.sandbox.conftest import Erp, Start
+    from tests.sandbox.idps import Idps
     from tests.sandbox.intacct_client import Intacct
 
 CUSTOMER = "API_BUSINESS_PARTNER/A_Customer"

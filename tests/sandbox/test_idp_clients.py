@@ -11,7 +11,7 @@ from joserfc.jwk import ECKey
 from tests.sandbox.idp_client import CLIENT_ASSERTION, Form, Provider, vouched
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Idps
+    from tests.sandbox.idps import Idps
 
 OWN: Form = {"grant_type": "client_credentials"}
 KEY = ECKey.generate_key("P-256", {"kid": "one", "use": "sig", "alg": "ES256"})

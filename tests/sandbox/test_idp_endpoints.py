@@ -13,7 +13,7 @@ from authlib.oidc.discovery import OpenIDProviderMetadata
 from tests.sandbox.idp_client import Provider, renewal
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Idps
+    from tests.sandbox.idps import Idps
 
 WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 

@@ -12,7 +12,7 @@ from joserfc.jwk import RSAKey
 from tests.sandbox.idp_client import DEVICE_CODE, JWT_BEARER, Form, Provider, back, challenge, vouched
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Idps
+    from tests.sandbox.idps import Idps
 
 OWN: Form = {"grant_type": "client_credentials"}
 

@@ -16,7 +16,7 @@ import requests
 from tests.sandbox.idp_client import Form, Provider, back, digest, renewal, two_free_ports
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Idps
+    from tests.sandbox.idps import Idps
 
 OWN: Form = {"grant_type": "client_credentials"}
 METADATA = "/.well-known/openid-configuration"
@@ -121,6 +121,17 @@ TEXTS: dict[str, Callable[[requests.Response], bool]] = {
     "duplicate_keys": lambda answer: answer.text.count('"access_token"') == 2,
     "huge_body": lambda answer: len(answer.content) > 10_000_000 and "access_token" in answer.json(),
     "unavailable": lambda answer: answer.status_code == 503,
+    "gzip": lambda answer: (
+        answer.headers["Content-Encoding"] == "gzip" and answer.json()["token_type"] == "Bearer"
+    ),
+    "gzip_bomb": lambda answer: (
+        int(answer.headers["Content-Length"]) < 100_000 and len(answer.content) > 10_000_000
+    ),
+    "packed_unknown": lambda answer: answer.headers["Content-Encoding"] == "br",
+    "refused_with_a_page": lambda answer: answer.status_code == 404 and "<form" in answer.text,
+    "temporarily_unavailable": lambda answer: answer.json() == {"error": "temporarily_unavailable"},
+    "error_object": lambda answer: answer.status_code == 400 and "code" in answer.json()["error"],
+    "described": lambda answer: answer.status_code == 400 and answer.json()["error_description"] == "",
 }
 
 
@@ -152,6 +163,14 @@ def test_a_redirect_leads_to_a_trap_that_notes_what_it_was_given(idp: Provider, 
     (noted,) = idp.log("trap")
     assert noted["carried"] == ([] if status == 302 else ["client_secret"])
     assert secret not in json.dumps(noted)
+
+
+def test_every_kind_is_named_with_its_endpoint(idp: Provider) -> None:
+    kinds = idp.control("misbehaviours")
+    assert (kinds["empty"], kinds["huge_jwks"], kinds["slow_head"]) == ("token", "jwks", "token")
+    for kind in kinds:
+        order(idp, kind)
+    assert [waiting["kind"] for waiting in idp.control("misbehave")["waiting"]] == list(kinds)
 
 
 def test_a_command_waits_counts_and_is_forgotten(idp: Provider) -> None:
@@ -300,6 +319,22 @@ def test_an_answer_drips(idp: Provider) -> None:
     head, _, begun = received.partition(b"\r\n\r\n")
     assert begun == b"{"
     assert b"Content-Length: " in head
+
+
+def test_the_head_of_an_answer_drips(idp: Provider) -> None:
+    order(idp, "slow_head", seconds=3600.0)
+    with socket.create_connection((urlsplit(idp.issuer).hostname, urlsplit(idp.issuer).port), 30) as open_one:
+        open_one.sendall(b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        assert open_one.recv(4096) == b"H"
+
+
+def test_a_request_that_breaks_off_is_not_processed(idp: Provider) -> None:
+    place = (urlsplit(idp.issuer).hostname, urlsplit(idp.issuer).port)
+    with socket.create_connection(place, 30) as open_one:
+        open_one.sendall(b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\ngrant")
+        open_one.shutdown(socket.SHUT_WR)
+        assert open_one.recv(4096) == b""
+    assert idp.log() == []
 
 
 @pytest.mark.parametrize(("kind", "spent"), [("hold_request", False), ("hold_answer", True)])

@@ -16,7 +16,7 @@ import requests
 from tests.sandbox.idp_client import REDIRECT, Provider, digest, renewal, two_free_ports
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Idps
+    from tests.sandbox.idps import Idps
 
 
 pytestmark = pytest.mark.long
