@@ -21,8 +21,17 @@ const client = {
   response_types: ['code'],
   scope: 'openid offline_access receivables.read',
 };
+// A client whose secret tells whether it was encoded as in a form before it was joined (RFC 6749, 2.3.1).
+const odd = {
+  client_id: 'encours:odd',
+  client_secret: 'a:b+c%25 d/~',
+  grant_types: ['client_credentials'],
+  redirect_uris: [],
+  response_types: [],
+  scope: 'receivables.read',
+};
 const configuration = {
-  clients: [client],
+  clients: [client, odd],
   jwks: {
     keys: [
       key('rsa', { modulusLength: 2048 }, { alg: 'RS256', kid: 'rsa' }),
@@ -42,6 +51,7 @@ const configuration = {
   ttl: { AccessToken: 60, ClientCredentials: 60, Grant: 3600, IdToken: 60, Interaction: 600, RefreshToken: 3600, Session: 3600 },
 };
 
+console.info = console.error; // notices of the provider: what stands on the standard output is the log
 const say = (entry) => process.stdout.write(`${JSON.stringify(entry)}\n`);
 const digest = (token) => (token ? createHash('sha256').update(token).digest('hex') : '');
 
