@@ -143,6 +143,12 @@ def test_an_unusual_answer_is_taken_for_what_it_says(idp: Provider, kind: str) -
     assert [entry["misbehaviour"] for entry in idp.log()] == ["", kind]
 
 
+def test_what_is_packed_too_well_is_called_too_long(idp: Provider) -> None:
+    order(idp, "gzip_bomb")
+    with pytest.raises(TryLater, match="more than an answer may have"):
+        asking().post(*grants(idp).client_credentials(frozenset()))
+
+
 def test_what_is_missing_of_a_scope_is_named(idp: Provider) -> None:
     ask = renewal(idp)
     order(idp, "downscoped", grant="refresh_token")
@@ -186,22 +192,35 @@ def reply(status: int, body: bytes, *sent: Secret) -> Reply:
     return Reply(status, "application/json", Body(body), sent)
 
 
+RIGHT = b'{"access_token": "t", "token_type": "Bearer", "more": %s}'
+
+
 @pytest.mark.parametrize(
-    "body",
+    ("more", "words"),
     [
-        b'{"a":' * 65 + b"1" + b"}" * 65,
-        b'"' + b'\\"' * 100_000,
-        b'{"expires_in": 1' + b"0" * 5000 + b"}",
-        b"{" + b",".join(b'"%d":1' % number for number in range(5001)) + b"}",
-        b"\xff{}",
-        b'{"a": Infinity}',
-        b"null",
+        (b'{"a":' * 64 + b"1" + b"}" * 64, "64 levels"),
+        (b"[" * 64 + b"]" * 64, "64 levels"),
+        (b"[" * 100_000 + b"]" * 100_000, "64 levels"),
+        (b'"' + b'\\"' * 100_000, "no JSON"),
+        (b"1" + b"0" * 5000, "digits"),
+        (b"{" + b",".join(b'"%d":1' % number for number in range(5001)) + b"}", "5000 members"),
+        (b'{"a": 1, "a": 1}', "stands twice"),
+        (b'"\xff"', "not UTF-8"),
+        (b"-Infinity", "NaN"),
+        (b"NaN", "NaN"),
+        (b"01", "no JSON"),
     ],
 )
-def test_a_body_beyond_the_limits_is_unreadable(body: bytes) -> None:
-    with pytest.raises(TryLater) as refused:
-        granted(reply(200, body), None)
+def test_a_body_beyond_the_limits_is_unreadable(more: bytes, words: str) -> None:
+    with pytest.raises(TryLater, match=words) as refused:
+        granted(reply(200, RIGHT % more), None)
     assert refused.value.code == "unreadable"
+
+
+def test_a_body_within_the_limits_is_read() -> None:
+    members = b"{" + b",".join(b'"%d":1' % number for number in range(5000)) + b"}"
+    for more in (b"[" * 63 + b"]" * 63, b"1" + b"0" * 4000, b'"\\ud800"', members):
+        assert granted(reply(200, RIGHT % more), None).expires_in == 3600
 
 
 def test_brackets_in_texts_are_no_levels() -> None:
