@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 import requests
 from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
-from requests.exceptions import InvalidProxyURL, InvalidURL
+from requests.exceptions import InvalidSchema, InvalidURL
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError, NameResolutionError
@@ -100,15 +100,8 @@ class Asking:
         try:
             exchange = _Exchange(self._transport(), request.prepare(), self._options(), longest, sent)
             reply = exchange.within(TOTAL, outgoing)
-        except (InvalidURL, InvalidProxyURL, UnicodeError):  # of a name that no resolver is given
-            raise Denied("invalid_address", f"{place} or its proxy is no address to connect to.") from None
-        except (requests.RequestException, HTTPError) as error:
-            raise TryLater(_code(outgoing), f"{place} {_why(error)}") from None
-        except OSError as error:  # of a file: those of the network are the library's, above
-            words = error.strerror or str(error)
-            raise Denied(
-                "unreadable_certificate", f"What {place} is asked with cannot be read: {words}"
-            ) from None
+        except (OSError, HTTPError, UnicodeError) as error:  # requests' own errors are OSErrors
+            raise _failure(error, place, outgoing) from None
         if reply is None:
             raise TryLater(_code(outgoing), f"{place} did not answer in full within {TOTAL:.0f} s.")
         return reply
@@ -181,14 +174,18 @@ class _Exchange:
         """The answer; None if it is not complete in time. Raises what the transport raises."""
         future: Future[Reply] = Future()
         threading.Thread(target=self._run, args=(future,), daemon=True).start()
-        wait([future], seconds)
-        if future.done():
-            return future.result()
+        try:
+            wait([future], seconds)
+        finally:  # also if a signal ends the wait: a task's own time-out, an interrupt
+            if not future.done():
+                self._give_up(outgoing)
+        return None if self._too_late.is_set() else future.result()
+
+    def _give_up(self, outgoing: _Outgoing | None) -> None:
         self._too_late.set()
         if outgoing is not None:
             outgoing.give_up()
         self._cut()
-        return None
 
     def _run(self, future: Future[Reply]) -> None:
         try:
@@ -258,6 +255,17 @@ class _Damaged(HTTPError):
 
 def _code(outgoing: _Outgoing | None) -> str:
     return "unreached" if outgoing is not None and not outgoing.begun else "no_answer"
+
+
+def _failure(error: Exception, place: str, outgoing: _Outgoing | None) -> Denied | TryLater:
+    """The error of a request that failed: Denied only if nothing of it has left."""
+    if outgoing is None or not outgoing.begun:
+        if isinstance(error, (InvalidURL, InvalidSchema, UnicodeError)):  # a name no resolver is asked for
+            return Denied("invalid_address", f"{place} or its proxy is no address to connect to.")
+        if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+            words = error.strerror or str(error)
+            return Denied("unreadable_certificate", f"What {place} is asked with cannot be read: {words}")
+    return TryLater(_code(outgoing), f"{place} {_why(error)}")
 
 
 def _why(error: Exception) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
 import threading
 import time
@@ -156,6 +158,10 @@ def test_no_tls_is_unreached(idp: Provider) -> None:
 def test_silence_ends_after_the_reading_time(idp: Provider) -> None:
     idp.control("outage", {"kind": "silent"})
     assert code_of(asking(), idp.endpoints["token"]) == "no_answer"
+    idp.control("outage", {})
+    while not idp.log():  # it is logged when the outage ends
+        time.sleep(0.01)
+    assert [entry["outcome"] for entry in idp.log()] == ["outage silent"]
 
 
 def test_a_connection_that_ends_after_the_request_is_no_answer() -> None:
@@ -203,6 +209,40 @@ def test_what_is_given_up_does_not_leave_later(idp: Provider, monkeypatch: pytes
     monkeypatch.undo()
     assert resolved.is_set()
     assert [entry["endpoint"] for entry in idp.control(f"log?since={idp.since}")["requests"]] == []
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_what_a_signal_ends_does_not_leave_later(idp: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Airflow ends a task whose time is over."""
+    usual, waiting, go_on = socket.getaddrinfo, threading.Event(), threading.Event()
+
+    def slow(*arguments: object, **options: object) -> object:
+        waiting.set()
+        go_on.wait(30)
+        return usual(*arguments, **options)  # type: ignore[arg-type]
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise Interrupted
+
+    def send() -> None:
+        waiting.wait(30)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    known = threading.enumerate()
+    threading.Thread(target=send).start()
+    with pytest.raises(Interrupted):
+        asking().post(idp.endpoints["token"], {"a": "b"})
+    signal.signal(signal.SIGUSR1, before)
+    go_on.set()
+    while [thread for thread in threading.enumerate() if thread not in known]:
+        time.sleep(0.05)
+    monkeypatch.undo()
+    assert [entry["outcome"] for entry in idp.log()] == []
 
 
 def test_the_provider_dies_after_it_was_asked(shared_idp: Idps) -> None:
@@ -282,6 +322,14 @@ def test_an_address_is_refused(url: str, code: str) -> None:
     assert "canary" not in str(refused.value)
     with pytest.raises(Denied):
         asking().get(url)
+
+
+def test_a_proxy_that_is_no_address_is_refused(idp: Provider) -> None:
+    for proxy in ("http://:80", "nonsense://127.0.0.1:1"):
+        with pytest.raises((Denied, TryLater)) as refused:
+            asking(proxy=proxy).post(idp.endpoints["token"], {"a": "b"})
+        assert refused.value.code in ("invalid_address", "unreached")
+    assert idp.log() == []
 
 
 def test_the_private_networks_must_be_listed(idp: Provider) -> None:
