@@ -19,6 +19,7 @@ from requests.auth import AuthBase
 
 from connectors.kit.http import Post, Session
 from connectors.kit.stream import Access, System
+from encours.asking import asking
 from encours.registry import Connector
 from encours.settings import Settings
 from encours.systems import settings_of, system_named
@@ -52,8 +53,9 @@ class Lent(AuthBase):
             return self._auth(request)
 
     def renew(self, request: PreparedRequest) -> bool:
-        """Forgets the session that signed this request; see OriginAuth."""
-        return self._auth.renew(request)
+        """Forgets the session or token that signed this request; see OriginAuth."""
+        with translated(self._key):
+            return self._auth.renew(request)
 
 
 class Lending:
@@ -95,6 +97,7 @@ class Lending:
             auth = self._authority.auth(
                 signed,
                 exchange=partial(_exchange, unsigned),
+                asking=asking(settings, self._settings.private_networks),
                 company=getattr(settings, "company_id", None),
                 endpoints=[host] if (host := getattr(settings, "endpoint_host", "")) else [],
             )

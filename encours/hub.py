@@ -10,17 +10,20 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
+from connectors.kit.steps import checked
 from connectors.kit.stream import Check
-from encours import listing, reports
+from encours import inventory, listing, reports
 from encours import overview as standing
 from encours import replay as replaying
 from encours import sync as syncing
 from encours.access import Lending
-from encours.credential import NewCredential, material, refuse_needless
+from encours.asking import asking, keep_alive
+from encours.credential import Typed, material, refuse_needless
 from encours.database import Database
 from encours.decisions import Decisions
 from encours.overview import ConnectorStatus, TieOutReport
@@ -31,10 +34,12 @@ from encours.settings import Settings
 from encours.systems import settings_of, system_named
 from encours.translation import translated
 from identity.authority import Authority
+from identity.bearer import OAuthAuth
 from identity.checkpoints import CheckpointFiles
-from identity.credentials import Description
+from identity.inventory import Holding
 from identity.kms import LocalKms
 from identity.signing import OriginAuth
+from receivables.crash import passing
 from receivables.errors import HubError, Misconfigured
 from receivables.store import (
     Ageing,
@@ -69,10 +74,15 @@ class Hub:
         self.registry = Registry(self.app)
         self.store = Store(self.app, clock)
         self.authority = Authority(
-            database.identity, LocalKms(settings.key_file), clock, CheckpointFiles(settings.checkpoints)
+            database.identity,
+            LocalKms(settings.key_file),
+            clock,
+            CheckpointFiles(settings.checkpoints),
+            sleep=sleep,
+            passing=passing,
         )
         self.access = Lending(settings, self.authority, clock, sleep)
-        self.security = Security(self.registry, self.authority)
+        self.security = Security(self.registry, self.authority, self.store, clock, settings.private_networks)
         self._sleep = sleep
 
     @classmethod
@@ -131,6 +141,10 @@ class Hub:
         connector = self.registry.connector(key)
         with self.access(connector) as (system, access, auth):
             try:
+                if isinstance(auth, OAuthAuth):
+                    yield (check := checked("Credentials", partial(_obtained, auth, key)))
+                    if not check.ok:
+                        return
                 yield from system.test(access)
             finally:
                 if auth is not None:
@@ -146,11 +160,13 @@ class Hub:
                 connector=connector.key,
                 run=None,
                 uses=auth.uses,
+                tokens=auth.tokens,
             )
 
     def overview(self) -> list[ConnectorStatus]:
         """Every connector as the console and `encours status` show it, what needs a look first."""
-        return standing.overview(self.registry.connectors(), self.store, self.clock())
+        ended = inventory.ended(self.registry.tenants(), self.authority)
+        return standing.overview(self.registry.connectors(), self.store, ended, self.clock())
 
     def tie_out(self, key: str, run: int | None = None) -> TieOutReport:
         """The comparison of this run, or of the latest compared one; Misconfigured if there is none."""
@@ -234,7 +250,7 @@ class Hub:
         key: str,
         tenant: str,
         settings: Mapping[str, Any],
-        credential: NewCredential | UUID | None,
+        credential: Typed | UUID | None,
         schedule: str | None = None,
         blackout: str | None = None,
         deadline_minutes: int = DAY,
@@ -250,11 +266,12 @@ class Hub:
         zone = str(getattr(checked, "zone", "UTC"))
         owner = self.registry.add_tenant(tenant, tenant, zone)
         credential_id = credential if isinstance(credential, UUID) else None
-        if isinstance(credential, NewCredential):
+        typed = None if isinstance(credential, UUID) else credential
+        if typed is not None:
             with translated(key):
                 credential_id = self.authority.credentials.create(
                     owner.tenant_id,
-                    material(system_named(system), checked, credential),
+                    material(system_named(system), checked, typed),
                     label=key,
                     by=person(),
                 )
@@ -284,7 +301,7 @@ class Hub:
             )
         except HubError:
             # Vault and registry are different roles, so this is not one transaction.
-            if isinstance(credential, NewCredential) and credential_id is not None:
+            if typed is not None and credential_id is not None:
                 self.authority.credentials.remove(owner.tenant_id, credential_id, by=person())
             raise
 
@@ -326,7 +343,7 @@ class Hub:
             with translated(key):
                 self.authority.credentials.remove(connector.tenant_id, connector.credential_id, by=person())
 
-    def replace_credential(self, key: str, credential: NewCredential) -> None:
+    def replace_credential(self, key: str, credential: Typed) -> None:
         """Replaces what the connector signs in with; a first one is created."""
         connector = self.registry.connector(key)
         refuse_needless(key, system_named(connector.system), credential)
@@ -343,15 +360,33 @@ class Hub:
             )
         self.registry.change(connector, credential_id=credential_id, changed_by=person())
 
-    def describe(self, key: str) -> tuple[Connector, Description | None]:
-        """A connector and what may be shown of its credential."""
+    def describe(self, key: str) -> tuple[Connector, Holding | None]:
+        """A connector, and what may be shown of its credential and of the token that it holds."""
         connector = self.registry.connector(key)
         if connector.credential_id is None:
             return connector, None
         with translated(key):
-            return connector, self.authority.credentials.describe(
-                connector.tenant_id, connector.credential_id
-            )
+            return connector, self.authority.inventory.holding(connector.tenant_id, connector.credential_id)
+
+    def keep_alive(self) -> list[tuple[str, str | None]]:
+        """Renews grants that would end because nobody used them.
+
+        Gives the key of a connector of each that was due, and what hindered its renewal, if anything.
+        """
+        links = []
+        for connector in self.registry.connectors():
+            settings = settings_of(connector.system, connector.settings, connector.key)
+            if origin := system_named(connector.system).origin(settings):
+                links.append((connector, origin, asking(settings, self.settings.private_networks)))
+        renewed = keep_alive(self.authority, links, self.clock())
+        return [(connector.key, None if error is None else str(error)) for connector, error in renewed]
+
+
+def _obtained(auth: OAuthAuth, key: str) -> str:
+    """Gets a token, if there is none that is good."""
+    with translated(key):
+        token = auth.obtained()
+    return f"The provider has given a token, which ends at {token.expires_at:%H:%M:%S} UTC."
 
 
 def person() -> str:

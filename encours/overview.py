@@ -1,14 +1,16 @@
 """Where every connector stands, in the console's words: what needs a look first.
 
-States in the order of their weight: failing, held, stale, not proven, tied out; paused replaces all.
+States in the order of their weight: needs consent, failing, held, stale, not proven, tied out; paused
+replaces all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 from connectors.systems import SYSTEMS
 from encours.registry import Connector
@@ -56,13 +58,21 @@ class TieOutReport:
     notes: list[str] = field(default_factory=list)
 
 
-def overview(connectors: Sequence[Connector], store: Store, now: datetime) -> list[ConnectorStatus]:
-    """Every connector, what needs a look first, then by key."""
-    found = [_status(c, store.status(c.tenant_id, c.connector_id), now) for c in connectors]
+def overview(
+    connectors: Sequence[Connector], store: Store, ended: Mapping[UUID, str], now: datetime
+) -> list[ConnectorStatus]:
+    """Every connector, what needs a look first, then by key.
+
+    `ended` names the service of each credential for which somebody must consent again.
+    """
+    found = []
+    for c in connectors:
+        service = ended.get(c.credential_id) if c.credential_id else None
+        found.append(_status(c, store.status(c.tenant_id, c.connector_id), service, now))
     return sorted(found, key=lambda one: (WEIGHT.index(one.state), one.key))
 
 
-WEIGHT = ("failing", "held", "stale", "not_proven", "paused", "tied_out")
+WEIGHT = ("needs_consent", "failing", "held", "stale", "not_proven", "paused", "tied_out")
 
 
 def tie_out(connector: Connector, store: Store, run: int | None) -> TieOutReport:
@@ -83,8 +93,8 @@ def tie_out(connector: Connector, store: Store, run: int | None) -> TieOutReport
     )
 
 
-def _status(connector: Connector, status: Status, now: datetime) -> ConnectorStatus:
-    state, sentence, since = _state(connector, status, now)
+def _status(connector: Connector, status: Status, ended: str | None, now: datetime) -> ConnectorStatus:
+    state, sentence, since = _state(connector, status, ended, now)
     publication = status.publication
     return ConnectorStatus(
         key=connector.key,
@@ -105,8 +115,10 @@ def _status(connector: Connector, status: Status, now: datetime) -> ConnectorSta
     )
 
 
-def _state(connector: Connector, status: Status, now: datetime) -> tuple[str, str, datetime | None]:
-    """The state's word, its sentence, and since when."""
+def _state(
+    connector: Connector, status: Status, ended: str | None, now: datetime
+) -> tuple[str, str, datetime | None]:
+    """The state's word, its sentence, and since when; `ended` is the service that ended our access."""
     run, publication = status.run, status.publication
     if connector.state == "paused":
         return (
@@ -114,6 +126,9 @@ def _state(connector: Connector, status: Status, now: datetime) -> tuple[str, st
             f'Paused by {connector.changed_by}: "{connector.paused_reason}".',
             connector.changed_at,
         )
+    if ended is not None:
+        sentence = f"Our access at {ended} has ended. Someone must connect again."
+        return "needs_consent", sentence, status.unpublished_since
     if run is not None and run.state == "failed":
         return "failing", run.message or "The last run failed.", status.unpublished_since
     if run is not None and run.state == "held":

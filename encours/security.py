@@ -1,20 +1,25 @@
-"""What the security team asks of an installation: the audit of its tenants, and the keys of its vault."""
+"""What the security team asks of an installation: its audit, its credentials and tokens, and its keys."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from encours import inventory
+from encours.inventory import Inventoried, Use
+from encours.revoking import Revoked, revoke
 from encours.translation import translated
 from identity.audit import Entry, Verification
 from identity.export import ocsf
 
 if TYPE_CHECKING:
+    from connectors.kit.addresses import Network
     from encours.registry import Registry, Tenant
     from identity.authority import Authority
+    from receivables.store import Store
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,42 @@ class KeyVersion:
 
 
 class Security:
-    """The audit and the keys of one installation; `tenant` None means every tenant."""
+    """The audit, the tokens and the keys of one installation; `tenant` None means every tenant."""
 
-    def __init__(self, registry: Registry, authority: Authority) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        authority: Authority,
+        store: Store,
+        clock: Callable[[], datetime],
+        networks: Sequence[Network],
+    ) -> None:
         self._registry = registry
         self._authority = authority
+        self._store = store
+        self._clock = clock
+        self._networks = networks
+
+    def inventory(self, tenant: str | None = None) -> list[Inventoried]:
+        """Every credential with its token, its owner and its last use."""
+        now = self._clock()
+        return inventory.inventory(self._tenants(tenant), self._registry, self._authority, self._store, now)
+
+    def uses(self, key: str | None = None, **narrowed: Any) -> list[Use]:
+        """Which token signed which run of one connector or of all; narrowed as store.run_tokens is."""
+        chosen = [self._registry.connector(key)] if key else self._registry.connectors()
+        return inventory.uses(chosen, self._store, **narrowed)
+
+    def revoke(self, key: str, reason: str, *, by: str) -> Revoked:
+        """Ends the token of a connector's credential, and pauses all that sign with it; see revoking."""
+        return revoke(
+            self._registry.connector(key),
+            reason,
+            registry=self._registry,
+            authority=self._authority,
+            networks=self._networks,
+            by=by,
+        )
 
     def entries(
         self, tenant: str | None = None, *, since: datetime | None = None, event: str | None = None

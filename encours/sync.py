@@ -112,7 +112,9 @@ def sync(
                 connector=connector.key,
                 run=run.number,
                 uses=auth.uses,
+                tokens=auth.tokens,
             )
+            run.signed(connection, auth.credential_id, uses=auth.uses, tokens=auth.tokens)
 
         try:
             reading = Reading(run, system, access, clock=clock, sleep=sleep, report=report)

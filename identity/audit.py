@@ -109,12 +109,14 @@ class Audit:
         connector: str,
         run: int | None,
         uses: int,
+        tokens: Mapping[UUID, int] | None = None,
     ) -> None:
-        """Adds the `used` entry of a run (None: a test outside of runs) to the transaction that ends it.
+        """Adds the `used` entries of a run (None: a test outside of runs) to the transaction that ends it.
 
         The connection is the application role's, in a transaction whose app.tenant is this tenant; PostgreSQL
         refuses it otherwise (InsufficientPrivilege), and refuses every other event of that role. `uses`
-        counts signed requests (`auth.uses`); none used, none told. Raises Denied if the tenant has no chain,
+        counts signed requests (`auth.uses`); where tokens signed them (`auth.tokens`), each has an entry of
+        its own with its count. None used, none told. Raises Denied if the tenant has no chain,
         ValueError outside of a transaction.
         """
         if connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE:
@@ -131,8 +133,11 @@ class Audit:
                 "no_chain", f"Tenant {tenant_id} has no audit chain, so no credential can have been used."
             )
         _lock(connection, tenant_id)
-        told = {"event": "used", "credential": str(credential_id), "by": f"connector {connector}"}
-        self._append(connection, key, tenant_id, {**told, "connector": connector, "run": run, "uses": uses})
+        told: dict[str, Fact] = {"event": "used", "credential": str(credential_id)}
+        told |= {"by": f"connector {connector}", "connector": connector, "run": run}
+        for token, count in tokens.items() if tokens else [(None, uses)]:
+            of = {"token": str(token)} if token else {}
+            self._append(connection, key, tenant_id, {**told, **of, "uses": count})
 
     def tell_exported(self, tenant_id: int, *, by: str, since: datetime | None) -> None:
         """Adds the entry of an export of this chain; a tenant without a chain has nothing to export."""

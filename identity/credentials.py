@@ -7,6 +7,7 @@ tenant does not have, and texts that cannot be shown.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,12 +15,15 @@ from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from identity.audit import Audit
 from identity.errors import Denied
 from identity.kinds import IntacctLogin, Material, Stored, material
+from identity.oauth import OAuthClient
 from identity.ports import Clock, Database
 from identity.queries import queries
+from identity.secret import Secret
 from identity.transaction import of_tenant
 from identity.vault import Place, Sealed, Vault
 
@@ -30,9 +34,9 @@ SHOWN = ("subject", "header", "company", "sender")  # what kinds are made of bes
 
 @dataclass(frozen=True)
 class Description:
-    """What may be shown of a credential: `subject` is the user name, `header` an API key's.
+    """What may be shown of a credential: `subject` is the user name or client id, `header` an API key's.
 
-    `company` and `sender` are those of a login at Sage Intacct.
+    `company` and `sender` are those of a login at Sage Intacct, `facts` those of an OAuth client.
     """
 
     credential_id: UUID
@@ -45,6 +49,7 @@ class Description:
     header: str | None
     company: str | None
     sender: str | None
+    facts: Mapping[str, Any] | None
     created_at: datetime
     created_by: str
     replaced_at: datetime | None
@@ -88,6 +93,8 @@ class Credentials:
             row = self._sealed(connection, tenant_id, credential_id, content)
             if connection.execute(SQL["replace"], {**row, "by": by, "at": self._clock()}).rowcount == 0:
                 raise _unknown(tenant_id, credential_id)
+            # A token that was got with another secret, or for another client, is not this credential's.
+            connection.execute(SQL["end_token"], _key(tenant_id, credential_id))
             self._tell(connection, "replaced", row, by, {})
 
     def remove(self, tenant_id: int, credential_id: UUID, *, by: str) -> None:
@@ -121,13 +128,13 @@ class Credentials:
             row = connection.execute(SQL["sealed"], _key(tenant_id, credential_id)).fetchone()
         if row is None:
             raise _unknown(tenant_id, credential_id)
-        kind, subject, header, company, sender = row[:5]
-        secret = self._vault.open(_place(tenant_id, credential_id), Sealed(*row[5:8]))
-        sender_secret = None
-        if row[8] is not None:
+        kind, subject, header, company, sender, facts = row[:6]
+        secret = self._vault.open(_place(tenant_id, credential_id), Sealed(*row[6:9]))
+        second = None
+        if row[9] is not None:
             place = _place(tenant_id, credential_id, "sender_secret")
-            sender_secret = self._vault.open(place, Sealed(*row[8:11]))
-        return material(Stored(kind, subject, header, company, sender, secret, sender_secret))
+            second = self._vault.open(place, Sealed(*row[9:12]))
+        return material(Stored(kind, subject, header, company, sender, facts, secret, second))
 
     def _sealed(
         self, connection: psycopg.Connection[Any], tenant_id: int, credential_id: UUID, content: Material
@@ -138,6 +145,7 @@ class Credentials:
             "credential_id": credential_id,
             "kind": content.kind,
             **{name: getattr(content, name, None) for name in SHOWN},
+            "facts": Jsonb(content.facts()) if isinstance(content, OAuthClient) else None,
             "key_version": sealed.key_version,
             "wrapped_key": sealed.wrapped_key,
             "secret": sealed.ciphertext,
@@ -145,9 +153,10 @@ class Credentials:
             "sender_wrapped_key": None,
             "sender_secret": None,
         }
-        if isinstance(content, IntacctLogin):
+        second = _second_secret(content)
+        if second is not None:
             place = _place(tenant_id, credential_id, "sender_secret")
-            sealed = self._vault.seal(connection, place, content.sender_secret)
+            sealed = self._vault.seal(connection, place, second)
             row |= {
                 "sender_key_version": sealed.key_version,
                 "sender_wrapped_key": sealed.wrapped_key,
@@ -181,6 +190,12 @@ class Credentials:
             by=by,
             facts={**shown, **facts},
         )
+
+
+def _second_secret(content: Material) -> Secret | None:
+    if isinstance(content, IntacctLogin):
+        return content.sender_secret
+    return content.assertion_key if isinstance(content, OAuthClient) else None
 
 
 def _check_text(name: str, text: str | None) -> None:

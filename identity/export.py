@@ -37,8 +37,12 @@ KINDS: Final[Mapping[str, Kind]] = {
     "rotated": Kind(API_ACTIVITY, 3, "Update", "Sealed under another key"),
     "exported": Kind(API_ACTIVITY, 2, "Read", "Audit exported"),
     "viewed": Kind(API_ACTIVITY, 2, "Read", "Viewed"),
+    "asked": Kind(AUTHENTICATION, OTHER, "Token Request", "Token asked for"),
     "issued": Kind(AUTHENTICATION, 1, "Logon", "Token issued"),
     "refreshed": Kind(AUTHENTICATION, OTHER, "Token Refresh", "Token refreshed"),
+    "unanswered": Kind(
+        AUTHENTICATION, OTHER, "Token Request", "No answer of the provider that could be used"
+    ),
     "refused": Kind(AUTHENTICATION, 1, "Logon", "Refused by the provider"),
     "revoked": Kind(AUTHENTICATION, 2, "Logoff", "Token revoked"),
 }
@@ -47,7 +51,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 def ocsf(entry: Entry, tenant: str, version: str) -> dict[str, Any]:
     """The entry as one OCSF event; `tenant` is the tenant's key, `version` that of Encours."""
     kind = KINDS[entry.event]
-    refused = entry.event == "refused"
+    refused = entry.event in ("refused", "unanswered")
     event: dict[str, Any] = {
         "class_uid": kind.class_uid,
         "category_uid": kind.class_uid // 1000,

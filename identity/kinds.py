@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from requests import PreparedRequest
 from requests.auth import HTTPBasicAuth
 
 from identity.errors import Denied
+from identity.oauth import OAuthClient
 from identity.secret import Secret
 
 LONGEST_NAME = 255
@@ -118,20 +120,24 @@ class IntacctLogin:
 
 
 Signing: TypeAlias = Basic | ApiKey
-Material: TypeAlias = Basic | ApiKey | IntacctLogin
+Material: TypeAlias = Basic | ApiKey | IntacctLogin | OAuthClient
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A credential as it is stored, its secrets opened; what a kind does not have is None."""
+    """A credential as it is stored, its secrets opened; what a kind does not have is None.
+
+    `second_secret` is the password of Intacct's sender, or the key that signs an OAuth client's assertions.
+    """
 
     kind: str
     subject: str | None
     header: str | None
     company: str | None
     sender: str | None
+    facts: Mapping[str, Any] | None
     secret: Secret
-    sender_secret: Secret | None
+    second_secret: Secret | None
 
 
 def material(stored: Stored) -> Material:
@@ -145,11 +151,13 @@ def material(stored: Stored) -> Material:
         and stored.subject is not None
         and stored.company is not None
         and stored.sender is not None
-        and stored.sender_secret is not None
+        and stored.second_secret is not None
     ):
         return IntacctLogin(
-            stored.subject, stored.secret, stored.company, stored.sender, stored.sender_secret
+            stored.subject, stored.secret, stored.company, stored.sender, stored.second_secret
         )
+    if stored.kind == OAuthClient.kind and stored.subject is not None and stored.facts is not None:
+        return OAuthClient.stored(stored.subject, stored.secret, stored.second_secret, stored.facts)
     raise Denied("unknown_kind", f"This version of Encours knows no credential of kind {stored.kind!r}.")
 
 

@@ -78,6 +78,20 @@ class Clock(Protocol):
         """Now."""
 
 
+class Sleep(Protocol):
+    """Pauses the thread."""
+
+    def __call__(self, seconds: float, /) -> None:
+        """For so many seconds."""
+
+
+class Passing(Protocol):
+    """Is told when a renewal passes a named point, at which a test may kill the process."""
+
+    def __call__(self, point: str, /) -> None:
+        """This point is reached."""
+
+
 class Checkpoints(Protocol):
     """A second place, outside of the database, that remembers where each tenant's audit chain ended."""
 

@@ -43,7 +43,8 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     `unanswered_scopes` are granted without being named in the answer.
 
     How refresh tokens live: whether each is good once (`rotates`), for how many seconds a spent one still is,
-    whether spending one twice ends the grant, whether a second consent of a user ends the first.
+    whether spending one twice ends the grant, whether a second consent of a user ends the first, and after
+    how many seconds without use it ends (`idle_seconds`; None: it does not, or nobody knows).
     `default_lifetime` is that of an access token, in seconds, whose answer tells none.
     """
 
@@ -64,6 +65,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     client_credentials_need: tuple[str, ...] = ()
     grace_seconds: Seconds = 0.0
     one_grant_per_user: bool = False
+    idle_seconds: Annotated[int, msgspec.Meta(ge=1)] | None = None
     default_lifetime: Lifetime = DEFAULT_LIFETIME
 
     def endpoint(self, kind: Endpoint, origin: str = "") -> str | None:

@@ -36,6 +36,8 @@ class Column(NamedTuple):
 SEALED: Final = (
     Column("credential", "credential_id", "key_version", "wrapped_key", "secret"),
     Column("credential", "credential_id", "sender_key_version", "sender_wrapped_key", "sender_secret"),
+    Column("token", "credential_id", "access_key_version", "access_wrapped_key", "access_token"),
+    Column("token", "credential_id", "refresh_key_version", "refresh_wrapped_key", "refresh_token"),
     Column("audit_chain", None, "key_version", "wrapped_key", "chain_key"),
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import urljoin, urlsplit
 from uuid import UUID
@@ -39,6 +40,11 @@ class OriginAuth(AuthBase, ABC):
         with self._counting:
             return self._uses
 
+    @property
+    def tokens(self) -> Mapping[UUID, int]:
+        """How many requests each token has signed so far, by its id; empty for kinds that have no tokens."""
+        return {}
+
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Signs; raises Denied before anything is added to a request that goes elsewhere."""
         self._refuse_elsewhere(request.url or "")
@@ -49,7 +55,7 @@ class OriginAuth(AuthBase, ABC):
         return signed
 
     def renew(self, request: PreparedRequest) -> bool:  # noqa: ARG002  # for kinds that have sessions
-        """Forgets the session that signed this request, because it has ended; False where there is none."""
+        """Replaces the session or token that signed this request and is refused; False: there is none."""
         return False
 
     @abstractmethod

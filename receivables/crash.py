@@ -1,4 +1,4 @@
-"""Places at which a sync can be made to kill itself, to prove that nothing is lost and nothing doubled there.
+"""Places at which a process can be made to kill itself, to prove that nothing is lost or doubled there.
 
 ENCOURS_CRASH_AT=<point>[:n] sends SIGKILL to the process when it passes the point for the n-th time; without
 it a passage does nothing. Source: design, reliability's crash matrix.
@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable
 from typing import Final
 
-POINTS: Final = {
+OF_A_SYNC: Final = {
     "before_page": "before a slice's first page is asked for",
     "received": "a page is received and not parsed",
     "parsed": "a page is parsed and not staged",
@@ -26,6 +26,12 @@ POINTS: Final = {
     "merging": "inside the merge",
     "merged": "everything is merged, before the COMMIT",
     "published": "after the COMMIT of a publication, before anybody hears of it",
+}
+OF_A_TOKEN: Final = {
+    "token_intended": "that the provider will be asked is committed, and it is not asked",
+    "token_answered": "the provider has answered, and nothing of it is stored",
+    "token_storing": "the new token and its audit entry are written, before the COMMIT",
+    "token_stored": "after the COMMIT, before the lock is released",
 }
 _POINT, _, _NUMBER = os.environ.get("ENCOURS_CRASH_AT", "").partition(":")
 _left = int(_NUMBER or 1)

@@ -7,19 +7,20 @@ and a second run of a connector.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import xxhash
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from receivables import billing, staging, tie_out, waivers
+from receivables import billing, run_tokens, staging, tie_out, waivers
 from receivables.aliases import Aliases
 from receivables.applying import Applying
 from receivables.changes import Changes, changes
@@ -249,6 +250,21 @@ class Run:
         self.notes = [*unapplied, *still_open, *(one.sentence for one in found if not one.holds)]
         self._compared = waivers.judged(compared, self._waivers())
         return self._compared
+
+    def signed(
+        self,
+        connection: psycopg.Connection[Any],
+        credential_id: UUID,
+        *,
+        uses: int,
+        tokens: Mapping[UUID, int],
+    ) -> None:
+        """Keeps how many of the run's requests this credential signed, and each of its tokens if it has any.
+
+        In the transaction of `connection`.
+        """
+        counts: Iterable[tuple[UUID | None, int]] = tokens.items() if tokens else [(None, uses)]
+        run_tokens.keep(connection, self._scope, credential_id, counts, self._clock())
 
     def kept_totals(self) -> list[ControlTotal]:
         """The ERP's totals of after the last row, as they were compared."""

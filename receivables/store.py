@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -39,6 +40,7 @@ from receivables.reading import (
 from receivables.rejects import RejectRow, reject_rows
 from receivables.run import SQL as RUN
 from receivables.run import Opened, Run
+from receivables.run_tokens import LastRun, RunToken, last_runs, run_tokens
 from receivables.staging import set_tenant
 from receivables.statement import Statement, statement
 from receivables.tie_out import TieOut
@@ -49,10 +51,12 @@ __all__ = [
     "By",
     "ClosingRow",
     "Held",
+    "LastRun",
     "Publication",
     "RejectRow",
     "Run",
     "RunRow",
+    "RunToken",
     "Statement",
     "Status",
     "Store",
@@ -307,6 +311,31 @@ class Store:
         """The connector's latest runs, newest first; `number`: this one alone."""
         with self._reading(tenant_id) as cursor:
             return run_rows(cursor, tenant_id, connector_id, state=state, number=number, limit=limit)
+
+    def run_tokens(
+        self,
+        tenant_id: int,
+        *,
+        connector_id: int | None = None,
+        number: int | None = None,
+        token_id: UUID | None = None,
+        document: str | None = None,
+    ) -> list[RunToken]:
+        """What signed the tenant's runs, the latest first; see run_tokens.run_tokens."""
+        with self._reading(tenant_id) as cursor:
+            return run_tokens(
+                cursor,
+                tenant_id,
+                connector_id=connector_id,
+                number=number,
+                token_id=token_id,
+                document=document,
+            )
+
+    def last_runs(self, tenant_id: int) -> list[LastRun]:
+        """The last run of each of the tenant's credentials that has signed one."""
+        with self._reading(tenant_id) as cursor:
+            return last_runs(cursor, tenant_id)
 
     def suspects(self, tenant_id: int, connector_id: int, connector: str) -> list[SuspectRow]:
         """The connector's open lines that its last sweep did not show."""

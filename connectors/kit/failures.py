@@ -33,7 +33,9 @@ class NotOffered(Misconfigured):
 
 
 class Unauthorised(Transient):
-    """401: worth one more try, then the credential is blamed."""
+    """401: worth one more try, then the credential is blamed; `request` is the one that was refused."""
+
+    request: requests.PreparedRequest | None = None
 
 
 STATUSES: Final[dict[int, tuple[type[HubError], str]]] = {

@@ -56,8 +56,7 @@ class Post:
     """What is sent by POST, and how its answer is to be read.
 
     `readable` are statuses of 300 and up whose body says more than the status: they are answers. `expired`
-    tells an answer that says that the session has ended: it counts as 401, and the auth's `renew` is called
-    with the request that was refused. `sign` signs instead of the
+    tells an answer that says that the session has ended: it counts as 401. `sign` signs instead of the
     session's own auth.
     """
 
@@ -73,8 +72,9 @@ class Session:
 
     `origin` is scheme://host[:port]; `private_networks` are the private ranges that may be reached;
     `timeouts` are seconds to connect, between two parts of an answer, and for a whole answer. `attempts` is
-    how often a request is tried; `sleep` and `jitter` (0 to 1) are the pauses between tries. All methods
-    raise Misconfigured (address, certificate, credentials, rights), Transient, RateLimited and Rejected.
+    how often a request is tried; at its first 401 the auth's `renew`, if it has one, is called with it.
+    `sleep` and `jitter` (0 to 1) are the pauses between tries. All methods raise Misconfigured (address,
+    certificate, credentials, rights), Transient, RateLimited and Rejected.
     """
 
     def __init__(
@@ -144,6 +144,7 @@ class Session:
                 if refused:
                     raise Misconfigured(str(error)) from None
                 refused = True  # an ERP under load answers 401 to the right password
+                self._renew(error.request)
                 self._sleep(1 + self._jitter())
             except RateLimited as error:
                 if error.retry_after > LONGEST_PAUSE:
@@ -244,21 +245,27 @@ class Session:
         if status >= FIRST_NO_ANSWER and not readable:
             words = clean(redacted(request.says(body), response.request)) if request.says else ""
             pause = retry_after(response.headers.get("retry-after"), datetime.now(UTC))
-            raise refusal(status, place=place, origin=self.origin, words=words, pause=pause)
+            refused = refusal(status, place=place, origin=self.origin, words=words, pause=pause)
+            if isinstance(refused, Unauthorised):
+                refused.request = response.request
+            raise refused
         if page:
             raise Misconfigured(
                 f"{place}: {self.origin} answered with a web page instead of data, as for a sign-in. Use a "
                 "communication (technical) user, not a dialog user, and check the address."
             )
         if post and post.expired and post.expired(body):
-            self._renew(response.request)
-            raise Unauthorised(f"{place}: {self.origin} ended the session again, right after a new sign-in.")
+            ended = Unauthorised(
+                f"{place}: {self.origin} ended the session again, right after a new sign-in."
+            )
+            ended.request = response.request
+            raise ended
         return Answer(response.url, status, media_type, body)
 
-    def _renew(self, request: requests.PreparedRequest) -> None:
+    def _renew(self, refused: requests.PreparedRequest | None) -> None:
         renew = getattr(self._http.auth, "renew", None)
         if renew is not None:
-            renew(request)
+            renew(refused)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 
 import pytest
-from requests.auth import HTTPBasicAuth
+from requests import PreparedRequest
+from requests.auth import AuthBase, HTTPBasicAuth
 
 from connectors.kit.addresses import check, origin_of
 from connectors.kit.failures import NotOffered, retry_after
@@ -127,6 +128,38 @@ def test_an_unauthorised_answer_is_asked_for_once_more() -> None:
         with pytest.raises(Misconfigured):
             http.get(f"{server.url}/x", stream="s")
         assert len(server.asked) == 2
+
+
+class Renewing(AuthBase):
+    """Signs with the number of a token, which `renew` counts up."""
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {len(self.refused)}"
+        return request
+
+    def renew(self, request: PreparedRequest) -> bool:
+        self.refused.append(str(request.headers["Authorization"]))
+        return True
+
+
+def test_what_signed_an_unauthorised_request_is_renewed_once() -> None:
+    replies = iter([Reply(status=401), Reply(b"[]"), Reply(b"[]")])
+    with serving(lambda _p, _h: next(replies)) as server, session(server.url, auth := Renewing()) as http:
+        for _ in range(2):
+            assert http.get(f"{server.url}/x", stream="s").body == b"[]"
+        signed = [headers["authorization"] for _, headers in server.asked]
+    assert (signed, auth.refused) == (["Bearer 0", "Bearer 1", "Bearer 1"], ["Bearer 0"])
+    with (
+        serving(lambda _p, _h: Reply(status=401)) as server,
+        session(server.url, auth := Renewing()) as http,
+    ):
+        with pytest.raises(Misconfigured):
+            http.get(f"{server.url}/x", stream="s")
+        assert len(server.asked) == 2
+    assert auth.refused == ["Bearer 0"]
 
 
 def test_retry_after_is_honoured_for_seconds_and_given_on_beyond() -> None:

@@ -27,14 +27,21 @@ import requests
 
 from encours.postgres import SUPERUSER, Postgres
 from identity.authority import Authority
-from identity.errors import Denied
+from identity.errors import Denied, NeedsConsent, TryLater
 from identity.kinds import ApiKey, Basic
 from identity.kms import LocalKms
+from identity.oauth import OAuthClient
 from identity.secret import Key, Secret
 from identity.signing import OriginAuth
+from identity.token_rows import Holder
+from identity.tokens import Wish
+from tests.identity.asked import asking
+from tests.sandbox.idp_client import Provider
+from tests.sandbox.idps import Idps
 
 AsRole = Callable[[str, int | None], AbstractContextManager[psycopg.Connection[Any]]]
 ORIGIN = "https://sap.example"
+SPOILT = ("", "duplicate_keys", "message_only", "error_with_token", "redirect_307", "described")
 
 
 class Database(Protocol):
@@ -71,9 +78,9 @@ class Scene:
     canary: str = field(default_factory=lambda: secrets.token_hex(12))
     shown: list[str] = field(default_factory=list)
 
-    def fails(self, act: Callable[[], object]) -> None:
+    def fails(self, act: Callable[[], object], *kinds: type[Exception]) -> None:
         """Runs what must be refused; keeps the traceback with the variables of every frame but this file's."""
-        with pytest.raises((Denied, TypeError, psycopg.Error)) as raised:
+        with pytest.raises(kinds or (Denied, TypeError, psycopg.Error)) as raised:
             act()
         told = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
         told.stack = traceback.StackSummary.from_list([one for one in told.stack if one.filename != __file__])
@@ -127,6 +134,41 @@ class Scene:
                 connection.execute(f"alter table identity.credential rename column {old} to {new}".encode())
             if new != "label":
                 self.fails(lambda: credentials.create(1, content, label="a", by="test"))
+
+    def renew(self, idp: Provider) -> list[str]:
+        """The life of a person's grant with every refusal on the way; gives each secret that it had."""
+        secret, given = idp.clients["encours-basic"]["secret"], idp.consent()
+        client = OAuthClient(
+            "encours-basic", Secret(secret), "refresh_token", token_endpoint=idp.endpoints["token"]
+        )
+        holder = Holder(1, self.authority.credentials.create(1, client, label="oauth", by="test"))
+        self.authority.tokens.adopt(holder, Secret(given["refresh_token"]), by="test")
+        auth = self.authority.auth(Link(holder.credential_id), asking=asking())
+        held = [secret, given["refresh_token"]]
+        for spoilt in SPOILT:
+            request = requests.Request("GET", f"{ORIGIN}/", auth=auth).prepare()
+            held.append(request.headers["Authorization"].removeprefix("Bearer "))
+            self.shown += [repr(auth), repr(vars(auth)), repr(request), repr(self.authority.tokens)]
+            if spoilt:
+                # Words that repeat what was sent are those of `described`.
+                wish = {"kind": spoilt, "grant": "refresh_token", "times": 2, "value": " ".join(held[:2])}
+                idp.control("misbehave", wish if spoilt == "described" else wish | {"value": ""})
+                self.fails(partial(auth.renew, request), TryLater, Denied)
+                idp.control("misbehave", method="DELETE")
+            auth.renew(request)
+        self.fails(partial(pickle.dumps, self.authority.tokens.current(self.wish(holder))))
+        signed = requests.Request("GET", f"{ORIGIN}/", auth=auth).prepare()
+        idp.control("end", {})
+        self.fails(partial(auth.renew, signed), NeedsConsent)
+        self.authority.tokens.adopt(holder, Secret(given["refresh_token"]), by="test")
+        with self.as_role("encours_identity", 1) as connection:
+            connection.execute("update identity.token set refresh_token = refresh_token || '\\x00'")
+        self.fails(partial(auth.renew, signed), Denied)
+        self.shown.append(repr(list(self.authority.audit.entries(1))))
+        return held
+
+    def wish(self, holder: Holder) -> Wish:
+        return Wish(holder, self.authority.asker(asking(), ORIGIN), "test")
 
     def lose_the_key(self, basic: UUID) -> None:
         content = Basic("ENCOURS", Secret(self.canary))
@@ -236,6 +278,19 @@ def test_planted_secrets_are_nowhere(
     assert scene.found(scene.canary.encode(), logged, printed) == set()
     for key in json.loads(scene.key_file.read_text())["keys"].values():
         assert scene.found(base64.b64decode(key), logged, printed) == {"file"}, "the key is in its file alone"
+
+
+def test_tokens_and_the_secrets_that_get_them_are_nowhere(
+    scene: Scene, shared_idp: Idps, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    held = scene.renew(shared_idp.like("--profile", "static"))
+    logged, printed = caplog.text, "".join(capfd.readouterr())
+    assert len(set(held)) == 8, "a client secret, a refresh token, six access tokens"
+    assert len(scene.shown) > 50, "there was something to search"
+    for secret in held:
+        assert scene.found(secret.encode(), logged, printed) == set()
+    scene.shown.append(held[-1])
+    assert scene.found(held[-1].encode(), logged, printed) == {"shown"}
 
 
 @pytest.mark.parametrize("before", ["", "U:", "EN:", "ENC:"])

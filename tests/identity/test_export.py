@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from identity.audit import Entry
 from identity.export import KINDS, cef, ocsf
+from tests.conftest import Database
 
 CREDENTIAL = UUID("00000000-0000-0000-0000-000000000007")
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -19,6 +22,14 @@ REQUIRED = {3002: {"user"}, 6003: {"actor", "api", "src_endpoint"}}
 
 def entry(event: str, **facts: str | int | None) -> Entry:
     return Entry(3, 12, NOON, event, CREDENTIAL, "alice", facts)
+
+
+def test_every_event_that_the_audit_takes_is_exported(database: Database) -> None:
+    with psycopg.connect(database.url("encours_owner")) as connection:
+        ((written,),) = connection.execute(
+            "select pg_get_constraintdef(oid) from pg_constraint where conname = 'event_is_known'"
+        ).fetchall()
+    assert set(re.findall(r"'(\w+)'", written)) == set(KINDS)
 
 
 @pytest.mark.parametrize("event", KINDS)

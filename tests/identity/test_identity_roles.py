@@ -11,7 +11,9 @@ import pytest
 
 from identity.authority import Authority
 from identity.kinds import Basic
+from identity.oauth import OAuthClient
 from identity.secret import Secret
+from identity.token_rows import Holder
 
 AsRole = Callable[[str, int | None], AbstractContextManager[psycopg.Connection[Any]]]
 
@@ -19,7 +21,7 @@ ENTRY = {"tenant_id", "sequence", "body", "mac", "event", "credential_id"}
 CHAIN = {"tenant_id", "key_version", "wrapped_key", "chain_key", "begun_at"}
 DESCRIPTION = {
     *("credential_id", "tenant_id", "kind", "label", "owner", "purpose", "subject", "header"),
-    *("company", "sender"),
+    *("company", "sender", "facts"),
     *("created_at", "created_by", "replaced_at", "replaced_by"),
 }
 CREDENTIAL = DESCRIPTION | {
@@ -27,6 +29,14 @@ CREDENTIAL = DESCRIPTION | {
     *("sender_key_version", "sender_wrapped_key", "sender_secret"),
 }
 VERSION = {"version", "first_used_at"}
+STANDING = {
+    *("credential_id", "tenant_id", "token_id", "version", "state", "issued_at", "expires_at", "scope"),
+    *("uncertain_since", "attempts"),
+}
+TOKEN = STANDING | {
+    *("access_key_version", "access_wrapped_key", "access_token", "asked_with"),
+    *("refresh_key_version", "refresh_wrapped_key", "refresh_token"),
+}
 
 # (table, role): privilege -> columns. What is not listed is nobody's; DELETE has no columns.
 EXPECTED: dict[tuple[str, str], dict[str, set[str]]] = {
@@ -52,6 +62,8 @@ EXPECTED: dict[tuple[str, str], dict[str, set[str]]] = {
         "DELETE": set(),
     },
     ("key_version", "encours_identity"): {"SELECT": VERSION, "INSERT": VERSION},
+    ("token", "encours_auditor"): {"SELECT": STANDING},
+    ("token", "encours_identity"): {"SELECT": TOKEN, "INSERT": TOKEN, "UPDATE": TOKEN, "DELETE": set()},
 }
 # Of the installation, with no tenant in it: the one table without a policy.
 WITHOUT_POLICY = {"key_version"}
@@ -142,9 +154,11 @@ READABLE = [
 def test_rows_are_seen_by_their_own_tenant_only(
     authority: Authority, as_role: AsRole, table: str, role: str
 ) -> None:
+    client = OAuthClient("encours", Secret("s"), "refresh_token")
     for tenant_id in (1, 2):
-        authority.credentials.create(tenant_id, Basic("U", Secret("p")), label="a", by="test")
-    query = f"select tenant_id from identity.{table}".encode()  # noqa: S608
+        made = authority.credentials.create(tenant_id, client, label="a", by="test")
+        authority.tokens.adopt(Holder(tenant_id, made), Secret("r"), by="test")
+    query = f"select distinct tenant_id from identity.{table}".encode()  # noqa: S608
     for tenant, expected in [(1, [(1,)]), (2, [(2,)]), (3, []), (None, [])]:
         with as_role(role, tenant) as connection:
             assert connection.execute(query).fetchall() == expected

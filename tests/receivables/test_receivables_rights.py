@@ -39,7 +39,7 @@ ALL = CHANGE | {"DELETE"}
 TAKEN_FROM = {"customer", "open_item", "receipt", "allocation", "document", "document_tax"}
 ENDED = {"suspect": ALL - {"UPDATE"}, "customer_alias": ALL}  # they hold for a while
 # And history: proof is never changed.
-ADDED_TO = {"closing", "control_total", "tie_out", "publication", "waiver"}
+ADDED_TO = {"closing", "control_total", "tie_out", "publication", "run_token", "waiver"}
 # What is thought of a difference may change, and a waiver may end: neither's amounts.
 COLUMNS = {"tie_out": {"status", "explanation"}, "waiver": {"ended_at", "ended_by"}}
 
