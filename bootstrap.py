@@ -28,6 +28,7 @@ AS_OFTEN_AS_BEFORE_A_RELEASE = {
     "ENCOURS_TEST_POINTS": "50",
     "ENCOURS_TEST_KILLS": "100",
     "ENCOURS_TEST_SYNCS": "50",
+    "ENCOURS_TEST_OAUTH_SECONDS": "600",
 }
 IN_PARALLEL = ["-n", "2", "--dist", "loadfile", "-m", "not long and not idp"]
 NO_INDEX = re.compile(
@@ -114,7 +115,7 @@ def mutants(rest: list[str]) -> int:
 def prove(rest: list[str]) -> int:
     """Kills and moving books as often as before a release, with their tables; takes hours."""
     os.environ.update(AS_OFTEN_AS_BEFORE_A_RELEASE)
-    words = rest or ["tests/crash", "tests/sync/test_sync_living.py"]
+    words = rest or ["tests/crash", "tests/sync/test_sync_living.py", "tests/sync/test_sync_oauth.py"]
     return _become([str(set_up("test") / "bin" / "python"), "-m", "pytest", "-m", "long", *words])
 
 

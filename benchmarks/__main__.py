@@ -2,7 +2,7 @@
 
 The cost is processor time, user and system, of the client and of its own PostgreSQL server together, to
 bring accounting items into typed, keyed rows: a first load, nothing changed, 1 % changed. Refuses two
-million rows and more with less than 20 GB of free disk.
+million rows and more with less than 20 GB of free disk. What signing a request costs is measured before.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import signing
 from benchmarks.contenders import CONTENDERS, OURS, PEER, Contender
 from benchmarks.measure import Cost
 
@@ -54,7 +55,9 @@ def main(
     rows: Annotated[int, typer.Option(min=1000, help="Accounting items to load.")] = 200_000,
     rounds: Annotated[int, typer.Option(min=1, help="How often each takes its turn.")] = 3,
     home: Annotated[Path | None, typer.Option(help="Where pages and databases are put.")] = None,
-    only: Annotated[str | None, typer.Option(help="Measure only ours, or only dlt: no ratios then.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Measure only ours, or only dlt: no ratios then. Or only signing.")
+    ] = None,
     *,
     check: Annotated[bool, typer.Option("--check", help="End with 1 when a budget is missed.")] = False,
 ) -> None:
@@ -62,6 +65,9 @@ def main(
     console = Console()
     if not console.is_terminal:
         console.width = 100  # of a file or a pipe: the table must fit
+    console.print(signing.table(signing.measured(rounds)))
+    if only == "signing":
+        return
     place = home or Path(tempfile.gettempdir()) / "encours-bench"
     place.mkdir(mode=0o755, parents=True, exist_ok=True)
     free = shutil.disk_usage(place).free

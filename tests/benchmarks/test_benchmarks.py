@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from benchmarks import __main__ as benchmark
-from benchmarks import items, pages
+from benchmarks import items, pages, signing
 from benchmarks.contenders import postmaster
 from benchmarks.measure import Cost, measured, server_seconds
 from encours.postgres import Postgres
@@ -119,3 +119,13 @@ def test_a_missed_budget_is_named() -> None:
         "first load: 301 MiB at the peak, the budget is 300.",
     ]
     assert list(benchmark.misses({**costs, ("ours", "first"): [Cost(2.0, 1.0, 4.0, 299.0, ROWS)]})) == []
+
+
+def test_each_way_to_sign_is_measured_beside_the_floor() -> None:
+    found = signing.measured(2, count=50)
+    assert list(found) == [signing.FLOOR, "authority, password", "authority, token held"]
+    assert all(len(several) == 2 and min(several) > 0 for several in found.values())
+    for sign in signing.signers().values():
+        request = requests.Request("GET", f"{signing.ORIGIN}/").prepare()
+        assert len(sign(request).headers["Authorization"]) > 40
+    assert signing.table(found).row_count == 3

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from receivables.crash import POINTS
+from receivables.crash import OF_A_SYNC
 from tests.crash.test_crash_sync import (
     SMALL,
     Kill,
@@ -59,7 +59,7 @@ def test_a_kill_at_every_point_loses_nothing_and_doubles_nothing(
     rng = random.Random(trial.seed)
     table, number = [f"seed {trial.seed}"], 0
     for turn in range(TIMES):
-        for place, point in enumerate(POINTS):
+        for place, point in enumerate(OF_A_SYNC):
             number += 1
             mode, watched = MODES[(turn + place) % 3], standing
             if mode == "snapshot":
