@@ -15,18 +15,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from encours.credential import NewCredential
+from encours.credential import NewCredential, Typed
 from encours.home import make_folder, write_private
 from encours.hub import Hub
 from encours.processes import Processes
 from encours.settings import SANDBOX
 from encours.systems import settings_of
+from identity.inventory import Holding
+from identity.oauth import CLIENT_CREDENTIALS, OAuthClient
 from identity.secret import Secret
 from receivables.errors import Misconfigured, Transient
 
 FIRST_PORT = 18100
 LAST_PORT = 65535
-PORTS = 4  # one for each SAP system, two for Intacct
+PORTS = 6  # one for each SAP system, two for Intacct, two for the identity provider
+OAUTH = "nippon"  # the tenant whose SAP is signed in to by OAuth
 LOOPBACK = "127.0.0.1"
 
 
@@ -39,10 +42,11 @@ class Simulation:
         self.folder = home / "sandbox"
 
     def start(self, processes: Processes, environment: Mapping[str, str]) -> Mapping[str, Any]:
-        """Starts it and gives what it says when ready: per tenant address, user, password, company codes."""
+        """Starts it and gives what it says when ready: per tenant address, sign-in and company codes."""
         make_folder(self.folder, 0o700)
         kept = self._kept()
         options = ["--home", str(self.folder), "--port", str(kept["port"]), "--today", str(kept["today"])]
+        options += ["--oauth", OAUTH]
         command = [sys.executable, "-m", "sandbox", "start", *options]
         process = processes.start("sandbox", command, env=environment, piped=True)
         write_private(self._home / SANDBOX, f"ENCOURS_PRIVATE_NETWORKS={LOOPBACK}/32\n")
@@ -81,15 +85,38 @@ def connect(hub: Hub, tenants: Mapping[str, Any]) -> list[str]:
         kept = settings_of(system, {**known[key].settings, **settings}, key).model_dump(mode="json")
         if kept != known[key].settings:
             hub.change(key, {"settings": kept})
+        if not _signs_in_so(hub.describe(key)[1], credential):
+            hub.replace_credential(key, credential)
     return keys
 
 
-Described = tuple[str, dict[str, Any], NewCredential]  # key, settings, credential
+def _signs_in_so(kept: Holding | None, credential: Typed) -> bool:
+    """Whether what is kept is this credential, as far as it is shown: an address may have moved."""
+    if kept is None or not isinstance(credential, OAuthClient):
+        return kept is not None and kept.kind != OAuthClient.kind
+    return (kept.kind, kept.subject, dict(kept.facts)) == (
+        credential.kind,
+        credential.subject,
+        credential.facts(),
+    )
+
+
+Described = tuple[str, dict[str, Any], Typed]  # key, settings, credential
 
 
 def _sap_s4hana(tenant: str, erp: Mapping[str, Any]) -> Described:
     settings = {"base_url": erp["url"], "company_codes": erp["company_codes"]}
-    return f"{tenant}-s4", settings, NewCredential(erp["user"], Secret(erp["password"]))
+    if "client_id" not in erp:
+        return f"{tenant}-s4", settings, NewCredential(erp["user"], Secret(erp["password"]))
+    client = OAuthClient(
+        erp["client_id"],
+        Secret(erp["client_secret"]),
+        CLIENT_CREDENTIALS,
+        provider="sap",
+        token_endpoint=erp["token_url"],
+        scopes=tuple(erp["scopes"]),
+    )
+    return f"{tenant}-s4", settings, client
 
 
 def _sage_intacct(tenant: str, erp: Mapping[str, Any]) -> Described:

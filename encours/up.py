@@ -28,7 +28,7 @@ from encours.migrations import upgrade
 from encours.postgres import Postgres
 from encours.processes import Processes
 from encours.settings import Settings
-from encours.simulation import Simulation, connect, free_port
+from encours.simulation import OAUTH, Simulation, connect, free_port
 from receivables.errors import Transient
 
 STOP_ORDERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -133,7 +133,7 @@ class _Service:
         (self._home / "up.json").unlink(missing_ok=True)
 
     def _connect(self, environment: dict[str, str]) -> list[str]:
-        _say("Sandbox: starting three simulated ERPs.")
+        _say(f"Sandbox: starting three simulated ERPs; {OAUTH} signs in by OAuth, with tokens of a minute.")
         tenants = self._simulation.start(self._processes, environment)
         with Hub(Settings()) as hub:
             return connect(hub, tenants)

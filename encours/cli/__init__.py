@@ -21,6 +21,7 @@ from encours.cli import (
     sandbox,
     suspects,
     syncing,
+    tokens,
 )
 from encours.cli.output import complain, stderr
 from encours.cli.service import down, up
@@ -54,6 +55,7 @@ app.add_typer(decisions.waivers_app, name="waivers")
 app.add_typer(rejects.app, name="rejects")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(sandbox.app, name="sandbox")
 
 

@@ -40,13 +40,15 @@ def list_(
     tenant: Tenant = None,
     since: Since = None,
     event: Annotated[str | None, typer.Option(help=f"Only one of: {', '.join(KINDS)}.")] = None,
+    token: Annotated[str | None, typer.Option(help="Only what tells of this token, by its id.")] = None,
     as_json: Json = False,
 ) -> None:
     """The entries as they were written, oldest first."""
     if event is not None and event not in KINDS:
         raise typer.BadParameter(f"choose one of: {', '.join(KINDS)}", param_hint="--event")
     with Hub.from_environment() as hub:
-        found = list(hub.security.entries(tenant, since=_utc(since), event=event))
+        told = hub.security.entries(tenant, since=_utc(since), event=event)
+        found = [one for one in told if token is None or one.entry.facts.get("token") == token]
     if as_json:
         print_json(found)
         return

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,13 +14,15 @@ import typer
 
 from connectors.kit.stream import System
 from connectors.systems import SYSTEMS
+from encours.cli import credentials
 from encours.cli.output import moment, print_json, print_table, stdout
 from encours.configuration import apply as apply_configuration
 from encours.configuration import export as export_configuration
 from encours.credential import NewCredential
 from encours.hub import Hub
-from identity.credentials import Description
-from identity.secret import Secret
+from encours.translation import translated
+from identity.inventory import Holding
+from identity.oauth import OAuthClient
 from receivables.errors import Misconfigured
 
 app = typer.Typer(help="The links between tenants and their ERPs.", no_args_is_help=True)
@@ -30,6 +32,7 @@ add_app = typer.Typer(
 app.add_typer(add_app, name="add")
 
 Key = Annotated[str, typer.Argument(help="The connector's key.")]
+EVERY_KIND = tuple(dict.fromkeys(kind for system in SYSTEMS.values() for kind in system.credentials))
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -53,7 +56,7 @@ def list_(*, as_json: Json = False) -> None:
 def show(key: Key, *, as_json: Json = False) -> None:
     """One connector with its settings and, without any secret, its credential."""
     with Hub.from_environment() as hub:
-        connector, credential = hub.describe(key)
+        (connector, credential), now = hub.describe(key), hub.clock()
     if as_json:
         print_json({"connector": connector, "credential": credential})
         return
@@ -64,6 +67,8 @@ def show(key: Key, *, as_json: Json = False) -> None:
     if connector.blackout:
         rows.append(("blackout", f"{connector.blackout} ({connector.zone})"))
     rows += [("credential", _shown(connector.system, credential))]
+    if credential is not None and credential.kind == OAuthClient.kind:
+        rows += [*_facts(credential), ("token", _token(credential, now))]
     print_table(["SETTING", "VALUE"], rows)
 
 
@@ -117,25 +122,6 @@ def remove(
 
 
 @app.command()
-def credential(
-    key: Key,
-    user: Annotated[str, typer.Option(help="The user name at the ERP.")],
-    *,
-    sender_id: Annotated[
-        str | None, typer.Option(help="Sage Intacct only: the sender id of the web services.")
-    ] = None,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read it from standard input (two lines with a sender).")
-    ] = False,
-) -> None:
-    """Replace the user and password that a connector signs in with."""
-    with Hub.from_environment() as hub:
-        hub.registry.connector(key)
-        hub.replace_credential(key, _credential(user, sender_id, from_stdin=password_stdin))
-    stdout().print(f"{key} signs in as {user} from now on. Check it: encours connectors test {key}")
-
-
-@app.command()
 def export() -> None:
     """Print all tenants and connectors as TOML, without secrets, for `apply`."""
     with Hub.from_environment() as hub:
@@ -163,31 +149,50 @@ def _text(value: Any) -> str:
     return ",".join(value) if isinstance(value, list) else str(value)
 
 
-def _shown(system: str, credential: Description | None) -> str:
+def _shown(system: str, credential: Holding | None) -> str:
     """What may be shown of a credential: who signs in, since when, never the secret."""
     if credential is None:
         asked = system not in SYSTEMS or SYSTEMS[system].credentials
         return "none: encours connectors credential" if asked else "none is asked for"
-    who = credential.subject or credential.header
+    who = credential.subject
     by, at = credential.replaced_by or credential.created_by, credential.replaced_at or credential.created_at
     who = f"{who}, company {credential.company}, sender {credential.sender}" if credential.sender else who
     return f"{credential.kind} {who}, stored {moment(at)} UTC by {by} ({credential.credential_id})"
 
 
-def _credential(user: str, sender_id: str | None, *, from_stdin: bool) -> NewCredential:
-    """What was typed: the user's password, and after it the sender's where there is one."""
-    password = _password("Password", from_stdin=from_stdin)
-    if sender_id is None:
-        return NewCredential(user, password)
-    return NewCredential(user, password, sender_id, _password("Sender password", from_stdin=from_stdin))
+def _facts(client: Holding) -> list[tuple[str, str]]:
+    """What an OAuth client asks for and where, as it would be typed."""
+    return [(name.replace("_", " "), _text(value)) for name, value in client.facts.items() if value]
 
 
-def _password(prompt: str, *, from_stdin: bool) -> Secret:
-    if from_stdin:
-        return Secret(sys.stdin.readline().rstrip("\r\n"))
-    if not sys.stdin.isatty():
-        raise Misconfigured("No terminal to ask for the password. Pipe it in with --password-stdin.")
-    return Secret(getpass.getpass(f"{prompt}: "))
+def _token(client: Holding, now: datetime) -> str:
+    """How its token stands; the token itself is never shown."""
+    if client.expires_at is None:
+        return client.condition(now)
+    granted = "" if client.scope is None else f", granted {client.scope}"
+    return f"{client.condition(now)}, until {moment(client.expires_at)} UTC{granted} ({client.token_id})"
+
+
+def _credential(key: str, given: dict[str, Any]) -> NewCredential | OAuthClient:
+    """What was typed to sign in with, taken out of all that was given."""
+    chosen = {name: given.pop(name) for name in credentials.options(EVERY_KIND) if name in given}
+    with translated(key):
+        return credentials.typed(chosen)
+
+
+def _replacer() -> Callable[..., None]:
+    """The command `connectors credential`, with the options of every kind of credential."""
+
+    def credential(**given: Any) -> None:
+        key = given.pop("key")
+        with Hub.from_environment() as hub:
+            hub.registry.connector(key)
+            who = _credential(key, given)
+            hub.replace_credential(key, who)
+        name = who.subject if isinstance(who, OAuthClient) else who.user
+        stdout().print(f"{key} signs in as {name} from now on. Check it: encours connectors test {key}")
+
+    return _with_options(credential, [("key", Key, ...), *_signing_in(EVERY_KIND)])
 
 
 def _adder(system: System) -> Callable[..., None]:
@@ -196,10 +201,7 @@ def _adder(system: System) -> Callable[..., None]:
     def add(**given: Any) -> None:
         key, tenant = given.pop("key"), given.pop("tenant")
         schedule, blackout, paused = given.pop("schedule"), given.pop("blackout"), given.pop("paused")
-        credential = None
-        if system.credentials:
-            user, from_stdin = given.pop("user"), given.pop("password_stdin")
-            credential = _credential(user, given.pop("sender_id", None), from_stdin=from_stdin)
+        credential = _credential(key, given) if system.credentials else None
         with Hub.from_environment() as hub:
             hub.add_connector(
                 system=system.name,
@@ -231,16 +233,21 @@ def _adder(system: System) -> Callable[..., None]:
         ),
         ("paused", Annotated[bool, typer.Option("--paused", help="Do not start the schedule yet.")], False),
     ]
-    if system.credentials:
-        stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password.")]
-        fixed += [
-            ("user", Annotated[str, typer.Option(help="The user name at the ERP.")], ...),
-            ("password_stdin", stdin, False),
-        ]
-    if "intacct" in system.credentials:
-        sender = Annotated[str, typer.Option(help="The sender id of the web services.")]
-        fixed.append(("sender_id", sender, ...))
     settings = [_option(name, field) for name, field in system.Settings.model_fields.items()]
+    return _with_options(add, [*fixed, *_signing_in(system.credentials), *settings])
+
+
+def _signing_in(kinds: Sequence[str]) -> list[tuple[str, Any, Any]]:
+    return [
+        (name, option, False if name == "password_stdin" else None)
+        for name, option in credentials.options(kinds).items()
+    ]
+
+
+def _with_options(
+    command: Callable[..., None], options: Sequence[tuple[str, Any, Any]]
+) -> Callable[..., None]:
+    """The command with these parameters, each a name, its annotation and its default (...: it has none)."""
     parameters = [
         inspect.Parameter(
             name,
@@ -248,11 +255,11 @@ def _adder(system: System) -> Callable[..., None]:
             annotation=annotation,
             default=inspect.Parameter.empty if default is ... else default,
         )
-        for name, annotation, default in sorted([*fixed, *settings], key=lambda option: option[2] is not ...)
+        for name, annotation, default in sorted(options, key=lambda option: option[2] is not ...)
     ]
-    add.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    add.__annotations__ = {p.name: p.annotation for p in parameters}
-    return add
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
 
 
 def _option(name: str, field: pydantic.fields.FieldInfo) -> tuple[str, Any, Any]:
@@ -267,3 +274,6 @@ def _option(name: str, field: pydantic.fields.FieldInfo) -> tuple[str, Any, Any]
 
 for _system in SYSTEMS.values():
     add_app.command(name=_system.name, help=f"Add a connector for {_system.title}.")(_adder(_system))
+app.command(
+    name="credential", help="Replace what a connector signs in with: a user and password, or a client."
+)(_replacer())

@@ -140,9 +140,9 @@ def show(
 ) -> None:
     """One run: what it read, why it is held or what it would change, and who decided."""
     with Hub.from_environment() as hub:
-        found = hub.run(key, run)
+        found, signed = hub.run(key, run), hub.security.uses(key, number=run)
     if as_json:
-        print_json({"connector": key, "run": found})
+        print_json({"connector": key, "run": found, "signed": signed})
         return
     console = stdout()
     console.print(f"{key}, run {found.number} ({found.mode}): {found.state}", markup=False)
@@ -157,6 +157,9 @@ def show(
         console.print(found.message, markup=False)
     for sentence in [*found.explanation, *found.notes]:
         console.print(f"- {sentence}", markup=False)
+    for one in signed:
+        which = f"token {one.token_id} of credential" if one.token_id else "credential"
+        console.print(f"- {one.uses:,} requests signed by {which} {one.credential_id}", markup=False)
 
 
 @runs_app.command()

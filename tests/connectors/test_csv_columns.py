@@ -324,6 +324,6 @@ def test_the_test_of_a_connector_names_the_file_that_is_wrong(lent: Access) -> N
 
 def test_there_is_no_session_to_ask_with(lent: Access) -> None:
     assert SYSTEM.origin(lent.settings) is None
-    assert SYSTEM.credential is None
+    assert SYSTEM.credentials == ()
     with pytest.raises(Misconfigured, match="dupont is not read over HTTP"):
         _ = lent.http
