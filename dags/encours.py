@@ -1,4 +1,4 @@
-"""One DAG for each connector of the registry, with one task: the sync.
+"""One DAG for each connector of the registry, with one task: the sync; and one that takes care of the rest.
 
 The registry is the truth: a paused connector's DAG has no schedule, and DAGs are created un-paused from
 the moment of activation; after an outage one run catches up, whatever was missed. While the hub's database
@@ -8,7 +8,7 @@ database.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow.providers.standard.operators.python import PythonOperator
@@ -16,6 +16,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
+from encours.airflow import care
 from encours.airflow.known import known_connectors
 from encours.airflow.retry import HubRetryPolicy
 from encours.airflow.task import books, late, sync
@@ -59,7 +60,28 @@ def connector_dag(connector: Known) -> DAG:
     return dag
 
 
+def care_dag() -> DAG:
+    """The DAG `encours_care`: a run that was missed is made up for by the next one."""
+    dag = DAG(
+        dag_id=care.DAG_ID,
+        dag_display_name="Encours care",
+        description="Signs where the audit ends.",
+        schedule=timedelta(minutes=care.MINUTES),
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        tags=["encours", "care"],
+    )
+    with dag:
+        for part in (care.checkpoint,):
+            PythonOperator(task_id=part.__name__, python_callable=part, retries=0)
+    return dag
+
+
 only = get_parsing_context().dag_id  # a task's own process builds its own DAG and no other
 for known in known_connectors(Settings()):
     if only is None or only == known.dag_id:
         globals()[known.dag_id] = connector_dag(known)
+if only is None or only == care.DAG_ID:
+    globals()[care.DAG_ID] = care_dag()

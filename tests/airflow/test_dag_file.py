@@ -20,7 +20,18 @@ PARSE = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag(sys.argv[1])
+def care(dag):
+    return {
+        "every": str(dag.timetable.delta),
+        "catchup": dag.catchup,
+        "max_active_runs": dag.max_active_runs,
+        "paused_upon_creation": dag.is_paused_upon_creation,
+        "tags": sorted(dag.tags),
+        "tasks": dag.task_ids,
+    }
 def plain(dag):
+    if dag.dag_id == "encours_care":
+        return care(dag)
     task = dag.get_task("sync")
     return {
         "schedule": [getattr(dag.timetable, "expression", None), str(getattr(dag.timetable, "timezone", None))],
@@ -74,7 +85,7 @@ def without_database(environment: dict[str, str]) -> dict[str, str]:
 
 def test_each_connector_has_a_dag_with_one_task(usual: Parsed) -> None:
     assert usual.errors == {}
-    assert set(usual.dags) == {"encours_acme-s4", "encours_nippon-s4"}
+    assert set(usual.dags) == {"encours_acme-s4", "encours_nippon-s4", "encours_care"}
     acme = dict(usual.dags["encours_acme-s4"])
     assert datetime.now(UTC) - datetime.fromisoformat(acme.pop("start")) < timedelta(minutes=10)
     assert acme == {
@@ -98,8 +109,20 @@ def test_a_paused_connector_has_a_dag_without_a_schedule(usual: Parsed) -> None:
     assert nippon["tags"] == ["encours", "nippon", "paused", "sap_s4hana"]
 
 
-def test_a_tasks_process_builds_its_own_dag_only(environment: dict[str, str]) -> None:
-    assert list(parsed(environment, **{ONLY_THIS_DAG: "encours_acme-s4"}).dags) == ["encours_acme-s4"]
+def test_one_dag_takes_care_of_the_installation(usual: Parsed) -> None:
+    assert usual.dags["encours_care"] == {
+        "every": "0:05:00",
+        "catchup": False,
+        "max_active_runs": 1,
+        "paused_upon_creation": False,
+        "tags": ["care", "encours"],
+        "tasks": ["checkpoint"],
+    }
+
+
+@pytest.mark.parametrize("only", ["encours_acme-s4", "encours_care"])
+def test_a_tasks_process_builds_its_own_dag_only(environment: dict[str, str], only: str) -> None:
+    assert list(parsed(environment, **{ONLY_THIS_DAG: only}).dags) == [only]
 
 
 def test_without_a_database_the_last_known_dags_stay(usual: Parsed, without_database: dict[str, str]) -> None:
@@ -115,7 +138,7 @@ def test_without_anything_known_the_file_still_parses_and_says_so(
     if copy is not None:
         (tmp_path / "known_connectors.json").write_text(copy)
     found = parsed(without_database, ENCOURS_HOME=str(tmp_path))
-    assert (found.dags, found.errors) == ({}, {})
+    assert (list(found.dags), found.errors) == (["encours_care"], {})
     assert "The hub's database does not answer" in found.log
     assert ("known_connectors.json cannot be read" in found.log) is (copy is not None)
     assert PASSWORD not in found.log
