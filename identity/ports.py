@@ -110,7 +110,10 @@ class Wrapped(NamedTuple):
 
 
 class Kms(Protocol):
-    """A key service: it holds the keys that wrap data keys, and never gives them out."""
+    """A key service: it holds the keys that wrap data keys, and never gives them out.
+
+    A local file, Vault Transit or a cloud's: tests/identity/test_kms_contract.py says what each must do.
+    """
 
     def wrap(self, data_key: Key, context: bytes, known: Collection[str]) -> Wrapped:
         """Wraps a data key for this context with the current key version.
