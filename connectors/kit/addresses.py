@@ -45,6 +45,7 @@ def origin_of(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port
+        (parts.hostname or "").encode("idna")  # as it will be looked up: of a..b the resolver is not asked
     except ValueError:
         raise Misconfigured(f"{shown(url)} is not an address.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:

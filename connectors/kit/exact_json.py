@@ -24,7 +24,8 @@ MAX_DIGITS: Final = 64
 BOM: Final = b"\xef\xbb\xbf"
 METADATA: Final = "__metadata"  # OData V2 puts it first in each record
 _METADATA_FIRST: Final = b'{"__metadata":{'
-_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+# A text without an end is taken up to the end of all: looked for from each quote on, it would take hours.
+_STRING: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
 _NAMED: Final = re.compile(r"`\$?\.?([A-Za-z_]\w*)")
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)

@@ -37,6 +37,7 @@ class Shape(msgspec.Struct, rename="pascal", kw_only=True, frozen=True):
         (b"1" * 5000, "number_size"),
         (b"1e99999999999999999999", "number_size"),
         (b"", "not_json"),
+        pytest.param(b'"' + b'\\"' * 1_000_000, "not_json", id="a text of a million quotes that never ends"),
     ],
 )
 def test_strict_refuses_what_is_not_exact(body: bytes, code: str) -> None:

@@ -315,6 +315,8 @@ def test_a_proxy_of_the_settings_is_used() -> None:
         "a.example",
         "https://a.example:x",
         "https://[::1",
+        "https://a..example",
+        f"https://{'a' * 64}.example",
     ],
 )
 def test_addresses_that_are_none(url: str) -> None:
