@@ -1,7 +1,7 @@
 """Signed assertions (RFC 7523): that a client is who it says, or that we vouch for a user.
 
-Signed by joserfc, each good once and for a minute. Refuses (Denied) keys that are neither RSA of 2048 bits or
-more nor EC on P-256, P-384 or P-521, and never repeats one.
+Built by authlib, signed by joserfc, each good once and for a minute. Refuses (Denied) keys that are
+neither RSA of 2048 bits or more nor EC on P-256, P-384 or P-521, and never repeats one.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from authlib.oauth2.rfc7523.assertion import sign_jwt_bearer_assertion
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
@@ -40,17 +40,18 @@ class Vouching:
     def assertion(self, *, issuer: str, subject: str, audience: str, at: datetime, jti: str) -> Secret:
         """The JWT: issued at this moment (with a zone), for a minute, under an id that is used once."""
         key, algorithm = _imported(self.key)
-        issued = int(at.timestamp())
-        claims = {
-            "iss": issuer,
-            "sub": subject,
-            "aud": audience,
-            "iat": issued,
-            "exp": issued + LIFETIME,
-            "jti": jti,
-        }
         header = {"alg": algorithm, "typ": "JWT"} | ({"kid": self.key_id} if self.key_id else {})
-        return Secret(jwt.encode(header, claims, key, algorithms=[algorithm]))
+        signed = sign_jwt_bearer_assertion(
+            key,
+            issuer,
+            audience,
+            subject,
+            issued_at=int(at.timestamp()),
+            expires_in=LIFETIME,
+            claims={"jti": jti},
+            header=header,
+        )
+        return Secret(signed)
 
 
 def _imported(secret: Secret) -> tuple[RSAKey | ECKey, str]:
