@@ -215,8 +215,9 @@ class Interrupted(Exception):
     pass
 
 
-def test_what_a_signal_ends_does_not_leave_later(idp: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As Airflow ends a task whose time is over."""
+def test_what_a_signal_ends_does_not_leave_later(shared_idp: Idps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Airflow ends a task whose time is over; at a provider that nobody else has asked."""
+    idp = shared_idp()
     usual, waiting, go_on = socket.getaddrinfo, threading.Event(), threading.Event()
 
     def slow(*arguments: object, **options: object) -> object:

@@ -150,6 +150,7 @@ def curve_of(curve: ec.EllipticCurve) -> str:
         json.dumps(OctKey.generate_key(256).as_dict(private=True)),
         OKPKey.generate_key("Ed25519").as_pem(private=True).decode(),
     ],
+    ids=range(13),  # not after keys that are new in each process
 )
 def test_a_key_that_cannot_sign_is_refused_and_not_repeated(key: str) -> None:
     with pytest.raises(Denied) as refused:
