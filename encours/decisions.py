@@ -15,11 +15,13 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from connectors.kit.stream import System
 from encours.registry import Connector, Registry
-from encours.sync import told, word
+from encours.sync import WHY_LOOK, to_be_seen, told, word
 from receivables.errors import Conflict, Misconfigured
 from receivables.rejects import RejectRow, waive
-from receivables.store import Held, Run, Store, Waiver
+from receivables.run import LookFirst
+from receivables.store import Held, Run, Store, TieOut, Waiver
 from receivables.waivers import Place, add, end, gaps
 
 LOOKED_AT: Final = ("asked", "settings")  # held for people to look at it, and for nothing else
@@ -61,7 +63,7 @@ class Decisions:
     store: Store
     registry: Registry
     connector: Connector
-    version: str  # of the adapter
+    system: System
     settings_digest: int
     controllers: Collection[str]  # empty: everybody who may run commands here
     by: str
@@ -125,29 +127,58 @@ class Decisions:
 
     def _released(self, run: Run, held: Held) -> Decided:
         """Compares again with the totals that were kept, and publishes; Conflict if the gate stays shut."""
-        if (held.adapter, held.settings_digest) != (self.version, str(self.settings_digest)):
-            key = self.connector.key
-            raise Conflict(
-                f"{key}, run {run.number} was read with settings or a version that are not those of today. "
-                f"Read again: encours sync {key}"
-            )
-        totals = run.kept_totals()
-        lines = run.tie_out(totals, self.connector.tolerances())
-        published = run.publish(unproven=not totals, message=told(lines))
+        lines = self._compared(run, held)
+        proven = bool(run.kept_totals())
+        published = run.publish(unproven=not proven, message=told(lines))
         return Decided(
             self.connector.key,
             run.number,
             "published",
-            word(lines, proven=bool(totals)),
+            word(lines, proven=proven),
             self.by,
             published.number,
             published.grade,
         )
 
+    def _shown(self, run: Run, held: Held, look_first: LookFirst) -> Decided:
+        """Compares again; if the books agree, the run is held to be looked at, with what would change."""
+        key = self.connector.key
+        self._compared(run, held)
+        run.gate(unproven=False)
+        changes = run.changes()
+        if not to_be_seen(look_first, changes):
+            return self._released(run, held)
+        run.decided_by = None  # that is for who publishes it
+        run.hold(look_first, changes.sentences, message=WHY_LOOK[look_first], look_first=look_first)
+        sentence = (
+            f"{WHY_LOOK[look_first]}. What would change: encours runs show {key} {run.number}. "
+            f"To publish it: encours publish {key}"
+        )
+        return Decided(key, run.number, "held", sentence, self.by)
+
+    def _compared(self, run: Run, held: Held) -> list[TieOut]:
+        """Compares with the totals that were kept; Conflict if rows mean something else today."""
+        if (held.adapter, held.settings_digest) != (self.system.version, str(self.settings_digest)):
+            key = self.connector.key
+            raise Conflict(
+                f"{key}, run {run.number} was read with settings or a version that are not those of today. "
+                f"Read again: encours sync {key}"
+            )
+        return run.tie_out(
+            run.kept_totals(),
+            self.connector.tolerances(),
+            absent_is_deleted=self.system.absent_is_deleted,
+        )
+
     def _released_now(self) -> Decided:
-        """What becomes of the run that differed: published, or why it is not and stays what it is."""
+        """What becomes of the run that differed: published, or why it is not and stays what it is.
+
+        A run that people are to look at first is from now on held for that alone.
+        """
         try:
             with self._taken() as (run, held):
+                if held.look_first:
+                    return self._shown(run, held, held.look_first)
                 return self._released(run, held)
         except (Conflict, Misconfigured) as error:
             last = self.store.runs(self.connector.tenant_id, self.connector.connector_id, limit=1)[0]

@@ -220,7 +220,7 @@ class Hub:
             store=self.store,
             registry=self.registry,
             connector=connector,
-            version=system.version,
+            system=system,
             settings_digest=settings_digest(settings_of(connector.system, connector.settings, key)),
             controllers=self.settings.controllers,
             by=person(),

@@ -14,7 +14,7 @@ What does not come to rest in three further passes ends as `moving`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -30,7 +30,7 @@ from identity.authority import Authority
 from identity.signing import OriginAuth
 from receivables.changes import Changes
 from receivables.errors import Fatal, Transient
-from receivables.run import Also, HoldingReject
+from receivables.run import Also, HoldingReject, LookFirst
 from receivables.store import RejectRow, Run, Store, TieOut
 
 Period = tuple[date, date]  # the first day, and the first day after
@@ -143,6 +143,17 @@ def sync(
             raise
 
 
+WHY_LOOK: Mapping[LookFirst, str] = {
+    "asked": "held: not to be published, as asked",
+    "settings": "held: settings changed what rows mean",
+}
+
+
+def to_be_seen(look_first: LookFirst, changes: Changes) -> bool:
+    """Whether a run whose books agree waits for people; changed settings that change nothing do not."""
+    return look_first == "asked" or bool(changes)
+
+
 class Moved(Transient):
     """The ERP went on posting while we read: the run's rows and the totals are of different moments."""
 
@@ -191,6 +202,13 @@ class _Conclusion:
             return None
         return self._held(lines, differences, rejects)
 
+    @property
+    def _look_first(self) -> LookFirst | None:
+        """Why somebody is to look at the run before it is published, whatever else it is held for."""
+        if not self.publish:
+            return "asked"
+        return "settings" if self.run.opened.settings_changed else None
+
     def _held(
         self, lines: list[TieOut], differences: Sequence[TieOut], rejects: Sequence[HoldingReject]
     ) -> SyncResult:
@@ -206,23 +224,18 @@ class _Conclusion:
         else:
             reason, why = "invariant", "what was worked out contradicts itself"
         verdict = f"held: {why}"
-        self.run.hold(reason, explanation, self.also, message=verdict)
+        self.run.hold(reason, explanation, self.also, message=verdict, look_first=self._look_first)
         return self._result("held", verdict, lines, explanation=explanation, reason=reason)
 
     def _agreed(self, lines: list[TieOut]) -> SyncResult:
         """Publishes, unless somebody is to look first at what readers would see otherwise."""
-        settings_changed, proven = self.run.opened.settings_changed, bool(self.reading.totals)
-        looked_at = settings_changed or not self.publish or self.run.mode == "backfill"
-        changes = self.run.changes() if looked_at else None
-        reason, verdict = None, word(lines, proven=proven)
-        if not self.publish:
-            reason, verdict = "asked", "held: not to be published, as asked"
-        elif settings_changed and changes:
-            reason, verdict = "settings", "held: settings changed what rows mean"
-        if reason and changes is not None:
-            seen = changes.sentences
-            self.run.hold(reason, seen, self.also, message=verdict)
-            return self._result("held", verdict, lines, reason=reason, explanation=seen, changes=changes)
+        look_first, proven = self._look_first, bool(self.reading.totals)
+        changes = self.run.changes() if look_first or self.run.mode == "backfill" else None
+        if look_first and changes is not None and to_be_seen(look_first, changes):
+            seen, verdict = changes.sentences, WHY_LOOK[look_first]
+            self.run.hold(look_first, seen, self.also, message=verdict, look_first=look_first)
+            return self._result("held", verdict, lines, reason=look_first, explanation=seen, changes=changes)
+        verdict = word(lines, proven=proven)
         done = self.run.publish(self.also, unproven=not proven, message=told(lines))
         return self._result(
             "published", verdict, lines, publication=done.number, grade=done.grade, changes=changes

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
@@ -43,6 +43,7 @@ BY_KEY = "/by-key/"  # in the name of a slice that reads a few rows, which say n
 SPARSE = ("billing_documents", "deletions")  # a page of theirs may be nothing but rows that were set aside
 
 Also = Callable[[psycopg.Connection[Any]], None]  # runs in the transaction that ends the run
+LookFirst = Literal["asked", "settings"]  # why people are to look at a run before it is published
 
 
 @dataclass(frozen=True)
@@ -312,10 +313,10 @@ class Run:
         after the last page is equal, within or waived, no invariant is broken and no row of what is owed was
         set aside. `unproven` is for systems that offer no control totals; `message` is kept with the run.
         """
-        self._gate(unproven=unproven)
+        self.gate(unproven=unproven)
         self._staging.settle()
         passing("compared")
-        scope = {**self._scope, "now": self._clock(), "day": self.opened.day}
+        scope = {**self._scope, "now": self._clock(), "day": self.opened.day, "look_first": None}
         with self._connection.transaction():
             self._staging.complete_customers()
             with self._connection.cursor() as cursor:
@@ -345,9 +346,15 @@ class Run:
         also: Also = nothing_else,
         *,
         message: str | None = None,
+        look_first: LookFirst | None = None,
     ) -> None:
-        """Keeps the run's rows unpublished; `reason` is difference, invariant, reject, settings or asked."""
-        self._leave("held", also, reason=reason, explanation=explanation, message=message)
+        """Keeps the run's rows unpublished; `reason` is difference, invariant, reject, settings or asked.
+
+        `look_first` says why people are to look at it even when the reason is gone.
+        """
+        self._leave(
+            "held", also, reason=reason, explanation=explanation, message=message, look_first=look_first
+        )
 
     def moving(self, also: Also = nothing_else) -> None:
         """Gives the run up because the ERP went on posting while we read."""
@@ -367,7 +374,8 @@ class Run:
             cursor.execute(SQL["discard"], scope)
         staging.forget(self._connection, self.opened.run_id)
 
-    def _gate(self, *, unproven: bool) -> None:
+    def gate(self, *, unproven: bool) -> None:
+        """Raises Conflict unless the run may be published; see publish."""
         self._staging.flush()
         who = f"{self.opened.connector}, run {self.opened.number}"
         if self._compared is None and not unproven:
@@ -398,9 +406,10 @@ class Run:
         reason: str | None = None,
         explanation: Sequence[str] = (),
         message: str | None = None,
+        look_first: LookFirst | None = None,
     ) -> None:
         self._staging.flush()
-        scope = {**self._scope, "now": self._clock()}
+        scope = {**self._scope, "now": self._clock(), "look_first": look_first}
         with self._connection.transaction():
             with self._connection.cursor() as cursor:
                 set_tenant(cursor, self.opened.tenant_id)

@@ -67,7 +67,7 @@ where tenant_id = %(tenant_id)s and connector_id = %(connector_id)s and state = 
 update receivables.run as r
 set state = %(state)s, ended_at = %(now)s, reason = %(reason)s, message = %(message)s,
     explanation = %(explanation)s, notes = %(notes)s, suspects = greatest(r.suspects, %(suspects)s),
-    decided_by = %(decided_by)s,
+    decided_by = %(decided_by)s, look_first = %(look_first)s,
     pages = p.pages, rows_read = p.received, rows_staged = p.staged, rejects = p.rejects
 from (select count(*) as pages, coalesce(sum(received), 0) as received, coalesce(sum(staged), 0) as staged,
              coalesce(sum(rejects), 0) as rejects
@@ -76,7 +76,7 @@ where r.tenant_id = %(tenant_id)s and r.run_id = %(run_id)s and r.state = %(was)
 
 -- name: held
 -- The connector's held run, if there is one, and whether its staging is still there.
-select r.run_id, r.number, r.mode, r.day, r.adapter, r.settings_digest, r.opened_at, r.reason,
+select r.run_id, r.number, r.mode, r.day, r.adapter, r.settings_digest, r.opened_at, r.reason, r.look_first,
        exists (select from receivables.staged_run s where s.run_id = r.run_id) as staged
 from receivables.run r
 where r.tenant_id = %(tenant_id)s and r.connector_id = %(connector_id)s and r.state = 'held';

@@ -39,7 +39,7 @@ from receivables.reading import (
 )
 from receivables.rejects import RejectRow, reject_rows
 from receivables.run import SQL as RUN
-from receivables.run import Opened, Run
+from receivables.run import LookFirst, Opened, Run
 from receivables.run_tokens import LastRun, RunToken, last_runs, run_tokens
 from receivables.staging import set_tenant
 from receivables.statement import Statement, statement
@@ -98,11 +98,15 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Held:
-    """Why a run is held (difference, invariant, reject, settings, asked), and what its rows' meaning is."""
+    """Why a run is held (difference, invariant, reject, settings, asked), and what its rows' meaning is.
+
+    `look_first` says why people are to look at it even when that reason is gone.
+    """
 
     reason: str
     adapter: str
     settings_digest: str
+    look_first: LookFirst | None
 
 
 class Store:
@@ -253,7 +257,7 @@ class Store:
             run = Run(connection, opened, self._clock)
             run.decided_by = by
             try:
-                yield run, Held(held["reason"], *_meaning(held))
+                yield run, Held(held["reason"], *_meaning(held), held["look_first"])
             finally:
                 if connection.info.transaction_status == TransactionStatus.IDLE:
                     connection.execute(RUN["unlock"])

@@ -205,6 +205,36 @@ def test_a_difference_is_waived_by_somebody_else_up_to_an_amount(
     assert installation.command("sync", KEY)[0] == 3
 
 
+@pytest.mark.parametrize("look_first", ["asked", "settings"])
+def test_waiving_publishes_nothing_that_somebody_is_to_see_first(
+    installation: Installation, erp: Erp, look_first: str
+) -> None:
+    key = installation.connect(erp, f"acme-{look_first}-first", history_months=0)
+    assert installation.hub.sync(key).verdict == "equal"
+    before = installation.visible(key)
+    erp.fault("manual_journal", on=True)
+    if look_first == "settings":
+        installation.change(key, history_months=18)
+    held = installation.hub.sync(key, publish=look_first == "settings")
+    assert (held.state, held.reason) == ("held", "difference")
+    anna = dataclasses.replace(installation.hub.decisions(key), by="anna")
+
+    done = anna.waive({}, None, REASON, installation.hub.clock().date())
+
+    assert (done.run.run, done.run.state) == (held.run, "held")
+    assert f"To publish it: encours publish {key}" in done.run.sentence
+    run = installation.last_run(key)
+    assert (run.number, run.state, run.reason, run.decided_by) == (held.run, "held", look_first, None)
+    assert run.explanation[-1] in {"No balance changes.", "Nothing that is published would change."}
+    assert installation.visible(key) == before
+
+    released = anna.publish()
+    assert (released.run, released.state) == (held.run, "published")
+    assert released.sentence.startswith("waived: the books differ by ")
+    assert len(installation.of(key, "publication")) == 2
+    installation.hub.remove(key)
+
+
 def test_who_may_waive_what_and_for_how_long(installation: Installation, erp: Erp) -> None:
     (did,) = erp.fault("manual_journal", on=True)
     held = installation.hub.sync(KEY)
