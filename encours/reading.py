@@ -12,13 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import xxhash
 
 from connectors.kit.stream import Access, Adapter, Page, Slice, System
 from encours import replay as replaying
 from receivables.crash import passing
+from receivables.errors import Moved
 from receivables.records import ControlTotal
 from receivables.run import Run
 
@@ -34,9 +36,10 @@ class Step:
 
 
 Report = Callable[[Step], None]
+Value = TypeVar("Value")
 # The digest kept of a row that was set aside: no row has it, so it is read until it is well.
 FAULTY = bytes(16)
-LOOKS = 5  # at the totals, before a further pass, for a calm moment to begin it in
+LOOKS = 5  # for a calm moment: to begin a further pass in, or to read a list in that became shorter meanwhile
 PAUSE = 1.0  # seconds between two of them
 
 
@@ -80,7 +83,7 @@ class Reading:
     def everything(self) -> None:
         """Reads the totals, all slices of the run's mode and the totals again."""
         self._report(Step("control totals", 0, 1, 0))
-        self.totals = self._run.totals_before(self._system.totals(self.access, self._run.accounts()))
+        self.totals = self._run.totals_before(self._asked_totals())
         plan = self._system.plan(self.access, self._run.bookmarks, sweep=self._run.sweep)
         self._between_totals([*self.before, *plan, *self.after])
 
@@ -104,7 +107,7 @@ class Reading:
             before = self.totals
             self._sleep(PAUSE)
             self.access = replace(self.access, now=self._clock())
-            self.totals = self._system.totals(self.access, self._run.accounts())
+            self.totals = self._asked_totals()
             if _closings(before) == _closings(self.totals):
                 return
 
@@ -121,7 +124,7 @@ class Reading:
         self._report(Step("control totals", 1, 1, self.rows))
         if self._pass:
             self._found = found  # what is read by key is asked for in every pass
-        self.totals = self._system.totals(self.access, self._run.accounts())
+        self.totals = self._asked_totals()
         self.still = _closings(before) == _closings(self.totals)
         self.quiet = self.still and whole and not (self._found or self.access.catching_up)
 
@@ -133,10 +136,26 @@ class Reading:
             what = slice_.stream.replace("_", " ")
             self._report(Step(what, number, len(wanted), self.rows))
             passing("before_page")
-            for page in slice_.pages(self.access):
-                self._stage(slice_, page)
-                self._report(Step(what, number, len(wanted), self.rows))
+            self._tried(partial(self._read_slice, slice_, Step(what, number, len(wanted), self.rows)))
         return len(fresh) == len(wanted)
+
+    def _read_slice(self, slice_: Slice, step: Step) -> None:
+        for page in slice_.pages(self.access):
+            self._stage(slice_, page)
+            self._report(replace(step, rows=self.rows))
+
+    def _asked_totals(self) -> Sequence[ControlTotal]:
+        return self._tried(lambda: self._system.totals(self.access, self._run.accounts()))
+
+    def _tried(self, ask: Callable[[], Value]) -> Value:
+        """What is asked for, from its beginning again while the ERP posts into it; at last raises Moved."""
+        for _ in range(LOOKS - 1):
+            try:
+                return ask()
+            except Moved:
+                self._run.begin_again()
+                self._sleep(PAUSE)
+        return ask()
 
     def _read_documents(self, keys: Sequence[tuple[str, str, str]]) -> None:
         """Reads by key what the sweep shows otherwise than we hold it, and what seems to be gone."""

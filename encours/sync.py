@@ -29,7 +29,7 @@ from encours.registry import Connect, Connector
 from identity.authority import Authority
 from identity.signing import OriginAuth
 from receivables.changes import Changes
-from receivables.errors import Fatal, Transient
+from receivables.errors import Fatal, Moved
 from receivables.run import Also, HoldingReject, LookFirst
 from receivables.store import RejectRow, Run, Store, TieOut
 
@@ -152,10 +152,6 @@ WHY_LOOK: Mapping[LookFirst, str] = {
 def to_be_seen(look_first: LookFirst, changes: Changes) -> bool:
     """Whether a run whose books agree waits for people; changed settings that change nothing do not."""
     return look_first == "asked" or bool(changes)
-
-
-class Moved(Transient):
-    """The ERP went on posting while we read: the run's rows and the totals are of different moments."""
 
 
 @dataclass(frozen=True, kw_only=True)

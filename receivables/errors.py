@@ -2,7 +2,8 @@
 
 HubError
 ├── Transient        try again later; nothing is wrong with the settings
-│   └── RateLimited  try again after `retry_after` seconds
+│   ├── RateLimited  try again after `retry_after` seconds
+│   └── Moved        the other system went on posting while we read
 ├── Fatal            trying again will not help
 │   ├── Misconfigured  somebody must change a setting, a right or a password
 │   ├── Rejected       the other system sent what cannot be read or trusted
@@ -20,7 +21,7 @@ class HubError(Exception):
 
 
 class Transient(HubError):
-    """It may work the next time: a time-out, an answer 503, books that moved while we read."""
+    """It may work the next time: a time-out, an answer 503."""
 
 
 class RateLimited(Transient):
@@ -29,6 +30,10 @@ class RateLimited(Transient):
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Moved(Transient):
+    """The other system went on posting while we read: what was read is of different moments."""
 
 
 class Fatal(HubError):

@@ -156,6 +156,10 @@ class Run:
         """Whether a further pass has staged a record that is new or changed, as far as it has got."""
         return self._staging.news()
 
+    def begin_again(self) -> None:
+        """Forgets what was staged of a slice that did not end, so that it is read from its first page."""
+        self._staging.begin_again()
+
     def known(self, stream: str) -> Digests:
         """The 16-byte digests of this stream's raw rows as published, or as staged before this pass."""
         return self._staging.known(stream)

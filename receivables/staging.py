@@ -118,6 +118,12 @@ class Staging:
                     cursor.execute(sql.SQL(SQL["forget_rows"]).format(table=table), lost)
         return set(progress["done"]), progress["next_ordinal"]
 
+    def begin_again(self) -> None:
+        """Deletes what was staged of a slice that did not end: it is read again from its first page."""
+        self.flush()
+        self.done, self._ordinal = self._resume()
+        self._settled, self._unknown = False, None
+
     def add(
         self,
         slice_: Slice,

@@ -24,7 +24,7 @@ from connectors.kit.ahead import begun
 from connectors.kit.failures import clean, shown
 from connectors.kit.http import Session
 from connectors.kit.stream import Page
-from receivables.errors import Misconfigured, Rejected, Transient
+from receivables.errors import Misconfigured, Moved, Rejected, Transient
 
 MAX_LINK: Final = 8192
 MAX_PAGES: Final = 100_000
@@ -321,7 +321,7 @@ class _Walk:
         if count is None:
             return
         if self._count is not None and count < self._count:
-            raise Transient(
+            raise Moved(
                 f"{self._place}: the list became shorter while it was read ({self._count} rows, now "
                 f"{count}); read again, it will be whole."
             )

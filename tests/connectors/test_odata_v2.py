@@ -27,7 +27,7 @@ from connectors.kit.odata_v2 import (
     text,
 )
 from connectors.kit.stream import Page
-from receivables.errors import HubError, Misconfigured, Rejected, Transient, Unreadable
+from receivables.errors import HubError, Misconfigured, Moved, Rejected, Transient, Unreadable
 from tests.connectors.conftest import Reply, serving, session
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "sap-odata"
@@ -128,7 +128,7 @@ def test_a_list_that_becomes_shorter_is_read_again_later() -> None:
         start = int(query.get("$skip", "0"))
         return listed(ROWS[start : start + 4], 9 if start else 10)
 
-    assert "became shorter" in refused(Transient, answers)
+    assert "became shorter" in refused(Moved, answers)
 
 
 def test_a_list_that_becomes_longer_is_read_to_its_new_end() -> None:

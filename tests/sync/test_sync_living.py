@@ -23,7 +23,7 @@ import pytest
 import requests
 
 from encours import simulation
-from encours.sync import Moved
+from receivables.errors import Moved
 from tests.sync.test_sync_equal import balances
 from tests.sync.test_sync_intacct import KEY, started
 from tests.sync.test_sync_intacct import owed as owed_to_globex

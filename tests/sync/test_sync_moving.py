@@ -15,7 +15,7 @@ from encours import simulation
 from encours.hub import Hub
 from encours.reading import Step
 from encours.sync import FURTHER_PASSES
-from receivables.errors import Transient
+from receivables.errors import Moved, Transient
 from tests.sync.test_sync_equal import owed, owed_by_the_journal
 from tests.sync.test_sync_intacct import KEY, Intacct, journal, started
 from tests.sync.test_sync_intacct import owed as owed_to_globex
@@ -118,6 +118,39 @@ def test_books_that_never_stand_still_are_moving_and_not_held(
     assert len(deltas) >= 1 + FURTHER_PASSES
     assert installation.hub.sync(key, sweep=False).verdict == "equal"
     assert owed(partial(installation.of, key)) == owed_by_the_journal(erp)
+
+
+def test_a_list_that_becomes_shorter_is_read_again_from_its_first_page(
+    key: str, erp: Erp, installation: Installation
+) -> None:
+    installation.change(key, page_size=20)
+    assert installation.hub.sync(key).verdict == "equal"
+    since = erp.last_request()
+    meanwhile = Meanwhile(at("sweep", 2), partial(erp.post, payments=8))
+
+    result = installation.hub.sync(key, sweep=True, progress=meanwhile)
+
+    assert meanwhile.done == 1
+    assert (result.state, result.verdict) == ("published", "equal"), result.explanation
+    assert owed(partial(installation.of, key)) == owed_by_the_journal(erp)
+    swept = [r for r in erp.requests_since(since) if "ClearingAccountingDocument%20eq" in r["query"]]
+    firsts = Counter(r["query"] for r in swept if "skip" not in r["query"])
+    assert sorted(firsts.values()) == [1, 2], "one company code's list was read twice"
+
+
+def test_a_list_that_never_stops_becoming_shorter_is_moving(
+    key: str, erp: Erp, installation: Installation
+) -> None:
+    installation.change(key, page_size=20)
+    assert installation.hub.sync(key).verdict == "equal"
+    before = installation.visible(key)
+    meanwhile = Meanwhile(lambda what, _: what == "sweep", partial(erp.post, payments=2))
+
+    with pytest.raises(Moved, match=rf"{key}, sweep: the list became shorter while it was read"):
+        installation.hub.sync(key, sweep=True, progress=meanwhile)
+
+    assert installation.visible(key) == before
+    assert installation.last_run(key).state == "moving"
 
 
 def test_a_difference_is_held_after_a_pass_that_found_nothing(
