@@ -19,9 +19,11 @@ from psycopg import sql
 from psycopg.rows import class_row, dict_row
 
 from encours.postgres import SUPERUSER
-from tests.sync.conftest import VISIBLE, Installation, install, start
+from tests.sync.conftest import VISIBLE, Installation, install, start, starting
 
-__all__ = ["Installation", "Look", "Phase", "Spawn", "Syncing", "Watch", "Watching", "install", "start"]
+__all__ = [
+    "Installation", "Look", "Phase", "Spawn", "Syncing", "Watch", "Watching", "install", "start", "starting",
+]  # fmt: skip
 
 Phase = Literal["starting", "reading", "staging", "comparing", "publishing", "clearing", "published"]
 
@@ -58,6 +60,7 @@ where relnamespace = 'receivables'::regnamespace and relkind = 'r' and relpersis
 """
 PAUSE = 0.0005  # seconds between two looks
 PATIENCE = 60.0  # seconds until a moment that does not come is an error
+RECOVERY = 60.0  # seconds, as promised, from when what was away is back to the next publication
 
 
 @dataclass(frozen=True)

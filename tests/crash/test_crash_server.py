@@ -26,6 +26,7 @@ from encours.postgres import Postgres
 from encours.settings import Settings
 from receivables.errors import Conflict, Transient
 from tests.conftest import Database
+from tests.crash.conftest import RECOVERY
 from tests.sync.conftest import LOOPBACK, Installation
 from tests.sync.test_sync_equal import owed, owed_by_the_journal
 
@@ -81,6 +82,7 @@ def test_a_killed_database_server_costs_what_was_read_and_nothing_else(
     assert (code, said) == (1, "")
     assert "Transient: The hub's database does not answer." in complaint
     own.database.postgres.start()
+    back = time.monotonic()
     watched = watch(own, key)
     left = watched.look()
     assert (left.number, left.state, left.pages) == (killed.number, "reading", 0)
@@ -89,6 +91,7 @@ def test_a_killed_database_server_costs_what_was_read_and_nothing_else(
 
     result = own.hub.sync(key, sweep=mode == "sweep")
 
+    assert time.monotonic() - back <= RECOVERY
     assert (result.state, result.verdict, result.mode) == ("published", "equal", mode)
     (lost,) = own.of(key, "run", "state = 'superseded'")
     assert (lost["number"], lost["message"]) == (killed.number, "What it had read was lost in a crash.")
@@ -113,8 +116,9 @@ def test_a_server_killed_in_the_middle_of_publishing_has_published_nothing(
     code, said, _ = syncing.end()
     assert (code, said) == (1, "")
     own.database.postgres.start()
+    back = time.monotonic()
     assert own.visible(key) == before
-    check_the_next_run(erp, own, watch(own, key))
+    check_the_next_run(erp, own, watch(own, key), back)
 
 
 def test_a_full_disk_publishes_nothing_and_is_over_when_there_is_room(
@@ -137,9 +141,10 @@ def test_a_full_disk_publishes_nothing_and_is_over_when_there_is_room(
     code, said, complaint = syncing.end()
 
     assert (code, said) == (1, ""), complaint
+    back = time.monotonic()
     again = wait_for(own, key, watch)
     assert own.visible(key) == before
-    check_the_next_run(erp, own, again)
+    check_the_next_run(erp, own, again, back)
 
 
 def wait_for(own: Installation, key: str, watch: Watching) -> Watch:
@@ -155,9 +160,13 @@ def wait_for(own: Installation, key: str, watch: Watching) -> Watch:
     raise AssertionError("the server does not answer within a minute")
 
 
-def check_the_next_run(erp: Erp, own: Installation, watched: Watch) -> None:
-    """It ends as if nothing had happened, and one more has nothing to do."""
+def check_the_next_run(erp: Erp, own: Installation, watched: Watch, back: float) -> None:
+    """It ends in time, as if nothing had happened, and one more has nothing to do.
+
+    `back` is the monotonic second in which the server, or the room on its disk, was there again.
+    """
     result = own.hub.sync(watched.key, sweep=True)
+    assert time.monotonic() - back <= RECOVERY
     assert (result.state, result.verdict) == ("published", "equal"), result.explanation
     assert owed(partial(own.of, watched.key)) == owed_by_the_journal(erp)
     assert watched.staged() == {}

@@ -70,12 +70,13 @@ class Kill:
 
 @dataclass
 class Trial:
-    """An ERP, the hub that is killed, and the seed of the moments."""
+    """An ERP, the hub that is killed, the witness whom nobody kills, and the seed of the moments."""
 
     erp: Erp
     installation: Installation
     spawn: Spawn
     watch: Watching
+    witness: Watch
     seed: int
 
     def business(self, mode: Mode) -> None:
@@ -135,11 +136,12 @@ def erp(start: Start) -> Erp:
 
 @pytest.fixture
 def trial(erp: Erp, install: Install, spawn: Spawn, watch: Watching) -> Trial:
-    found = Trial(erp, install(), spawn, watch, seed=random.getrandbits(32))
+    installation = install()
     for key in ("witness", "standing"):
-        found.installation.connect(erp, key, **SMALL)
-    assert found.installation.hub.sync("witness").verdict == "equal"
-    return found
+        installation.connect(erp, key, **SMALL)
+    assert installation.hub.sync("witness").verdict == "equal"
+    witness = watch(installation, "witness")
+    return Trial(erp, installation, spawn, watch, witness, seed=random.getrandbits(32))
 
 
 def test_kills_at_random_moments_lose_nothing_and_double_nothing(
@@ -196,7 +198,7 @@ def next_run(trial: Trial, watched: Watch, kill: Kill) -> SyncResult:
     assert owed(watched.rows) == owed_by_the_journal(trial.erp), kill
     assert balances(watched.rows) == balances_of_the_journal(trial.erp), kill
     shown = watched.publication()
-    assert shown["content_hash"] == trial.watch(trial.installation, "witness").publication()["content_hash"]
+    assert shown["content_hash"] == trial.witness.publication()["content_hash"]
     assert watched.staged() == {}, f"{kill}: staged rows of runs that are over"
     publications = {row["number"]: row["run_id"] for row in watched.rows("publication")}
     runs = {row["run_id"] for row in watched.rows("run") if row["state"] == "published"}
@@ -217,8 +219,7 @@ def next_run(trial: Trial, watched: Watch, kill: Kill) -> SyncResult:
 
 def check_the_witness(trial: Trial) -> None:
     """What all were compared with is what the ERP has, and every use of the password was told."""
-    witness = trial.watch(trial.installation, "witness")
-    assert {row["state"] for row in witness.rows("run")} == {"published"}
-    assert set(owed(witness.rows)) <= set(trial.erp.items())
+    assert {row["state"] for row in trial.witness.rows("run")} == {"published"}
+    assert set(owed(trial.witness.rows)) <= set(trial.erp.items())
     hub = trial.installation.hub
     assert hub.authority.audit.verify(hub.registry.connector("witness").tenant_id).intact

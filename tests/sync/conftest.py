@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, LiteralString, Protocol
@@ -207,12 +208,15 @@ Start = Callable[..., Sandbox]
 Install = Callable[[], Installation]
 
 
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Starts sandboxes on free ports that end with the module."""
-    started: list[Sandbox] = []
+Starting = Callable[..., AbstractContextManager[Sandbox]]
 
-    def starter(*arguments: str) -> Sandbox:
+
+@pytest.fixture(scope="session")
+def starting(tmp_path_factory: pytest.TempPathFactory) -> Starting:
+    """Starts a sandbox on free ports that ends with a block."""
+
+    @contextmanager
+    def starter(*arguments: str) -> Iterator[Sandbox]:
         home = tmp_path_factory.mktemp("sandbox")
         command = [sys.executable, "-m", "sandbox", "start", "--home", str(home), *arguments]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -224,17 +228,23 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
             for name, place in json.loads(line)["tenants"].items()
             if place.pop("system") == "sap_s4hana"
         }
-        started.append(Sandbox(process, home, tenants))
-        return started[-1]
+        try:
+            yield Sandbox(process, home, tenants)
+        finally:
+            for erp in tenants.values():
+                erp.http.close()
+            process.terminate()
+            process.wait(timeout=20)
+            process.stdout.close()
 
-    yield starter
-    for sandbox in started:
-        for erp in sandbox.tenants.values():
-            erp.http.close()
-        sandbox.process.terminate()
-        sandbox.process.wait(timeout=20)
-        if sandbox.process.stdout is not None:
-            sandbox.process.stdout.close()
+    return starter
+
+
+@pytest.fixture(scope="module")
+def start(starting: Starting) -> Iterator[Start]:
+    """Starts sandboxes on free ports that end with the module."""
+    with ExitStack() as started:
+        yield lambda *arguments: started.enter_context(starting(*arguments))
 
 
 @pytest.fixture(scope="module")
