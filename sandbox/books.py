@@ -141,6 +141,7 @@ class Document:
     reverses: Document | None = None
     reversal_reason: str = ""
     undated: bool = False  # neither its day of entry nor one of change is shown
+    archived: bool = False  # its items are no longer shown; the ledger keeps its lines
     items: list[Item] = field(default_factory=list)
 
     @property

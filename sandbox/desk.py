@@ -221,6 +221,7 @@ class Desk:
             and item.clearing.document == item.document.number
             and not item.document.is_reversal
             and not item.document.is_reversed
+            and not item.document.archived
             and not (item.customer and self.books.customers[item.customer].blocked)
         ]
         if not found:
@@ -233,6 +234,17 @@ class Desk:
         later = (item.due_date or self.when.posting) + timedelta(days=30)
         business.change_due_date(self.books, item, later, self.when.entered)
         return item.document
+
+    def archiving(self) -> Document:
+        """Pay an invoice whose items are all open, and archive both: they are no longer shown."""
+        wanted = [i for i in self._candidates(1) if all(other.is_open for other in i.document.customer_items)]
+        if not wanted:
+            raise ValueError("no invoice can be paid and archived")
+        document = self.rng.choice(wanted).document
+        receipt = receipts.payment(self.books, document.customer_items, self.when)
+        document.archived = receipt.archived = True
+        self.books.version += 1
+        return document
 
     def dunning(self) -> Document:
         """Dun an open invoice."""
@@ -345,6 +357,7 @@ ACTIONS: dict[str, Callable[[Desk], Document]] = {
     "replaced_partners": Desk.replaced_partner,
     "moved_head_offices": Desk.moved_head_office,
     "merged_customers": Desk.merged_customer,
+    "archivings": Desk.archiving,
 }
 MIX = {
     "invoices": 38, "instalments": 3, "credit_memos": 6, "payments": 20, "discounts": 3, "partials": 6,

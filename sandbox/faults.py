@@ -121,7 +121,9 @@ class View:
         shown = [
             item
             for item in (*self._ordered, *added)
-            if item.customer not in customers and item.document.company in companies
+            if item.customer not in customers
+            and item.document.company in companies
+            and not item.document.archived
         ]
         if not (hidden or replaced or added):
             return shown

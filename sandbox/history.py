@@ -59,9 +59,10 @@ class History:
         self._sequence = 0
         self._calendar: list[tuple[date, int, Callable[[When], object]]] = []
         self._accounts: dict[str, list[Account]] = {code: [] for code in books.companies}
+        blocked = {c.number for c in books.customers.values() if c.blocked or c.posting_blocked}
         for customer in books.customers.values():
-            if not customer.blocked and not customer.posting_blocked:
-                for code, account in customer.accounts.items():
+            for code, account in customer.accounts.items():
+                if not {customer.number, account.head_office} & blocked:
                     self._accounts[code].append(account)
 
     def plan(self, day: date, act: Callable[[When], object]) -> None:

@@ -116,6 +116,28 @@ def test_a_blocked_partner_disappears_and_comes_back(start: Start) -> None:
     assert acme.rows(CUBE) == before
 
 
+def test_what_is_archived_is_no_longer_shown_and_owed_by_nobody(start: Start) -> None:
+    acme = start("--tenant", "acme", "--items", "200", "--today", TODAY.isoformat()).tenants["acme"]
+    before, owed = acme.rows(CUBE), debts(acme)
+    (posted,) = acme.control("post", {"archivings": 1})["posted"]
+    place = (posted["company_code"], posted["document"])
+    gone = [row for row in before if (row["CompanyCode"], row["AccountingDocument"]) == place]
+    assert [row for row in before if row not in gone] == acme.rows(CUBE), "nor is the receipt shown"
+    (customer,) = {row["Customer"] for row in gone if row["FinancialAccountType"] == "D"}
+    paid = sum(Decimal(r["AmountInCompanyCodeCurrency"]) for r in gone if r["FinancialAccountType"] == "D")
+    assert debts(acme).get(customer, Decimal(0)) == owed[customer] - paid < owed[customer]
+
+
+def test_nothing_is_posted_on_a_branch_of_a_blocked_head_office(start: Start) -> None:
+    acme = start("--tenant", "acme", "--items", "200", "--today", TODAY.isoformat()).tenants["acme"]
+    acme.control("post", {"moved_head_offices": 20, "blocked_partners": 20})
+    hidden = {row["customer"] for row in acme.control("journal")["open_items"]}
+    hidden -= {row["Customer"] for row in acme.rows(CUBE)}
+    assert hidden
+    for posted in acme.control("post", {"invoices": 100})["posted"]:
+        assert acme.rows(CUBE, filter=f"AccountingDocument eq '{posted['document']}'"), posted
+
+
 def test_a_replaced_partner_leaves_its_customer_and_items(start: Start) -> None:
     acme = start("--tenant", "acme", "--items", "200", "--today", TODAY.isoformat()).tenants["acme"]
     before = {row["Customer"]: row["BusinessPartner"] for row in acme.rows(PARTNERS)}
