@@ -7,11 +7,12 @@ besides what it must find there, so that one in which nothing happened fails.
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from connectors.kit.testing.bench import Bench
+from connectors.kit.testing.clocks import versions
 from connectors.kit.testing.comparison import ZERO, agree, document_key, item_key
 from connectors.kit.testing.ports import Document, Evening, Key, Row
 from receivables.money import exponent
@@ -228,55 +229,22 @@ def earlier_period(bench: Bench) -> None:
     assert bench.balance()[entity] > owed[entity]
 
 
-def clock_changes(bench: Bench) -> None:
-    """When clocks change nothing is lost, read an hour before midnight of the ERP's zone."""
-    first = date(2026, 3, 6)
-    erp = bench.setup.erp(bench.system.name, first)
-    moment = [_evening_of(first)]
-    connector = bench.setup.connect(erp, lambda: moment[0], zone=str(ZONE))
-    agree(erp, connector, connector.sync())
-    for change in (date(2026, 3, 8), date(2026, 11, 1)):
-        for day in (change, change + timedelta(days=1), change + timedelta(days=2)):
-            erp.begin(day)
-            erp.post("invoice")
-            moment[0] = _evening_of(day)
-            for late in (False, True):
-                if late:
-                    erp.post("invoice", late=True)
-                result = connector.sync(sweep=False)
-                assert (result.state, result.verdict) == ("published", "equal"), (day, late, result.verdict)
-                agree(erp, connector, result)
-
-
-ZONE = ZoneInfo("America/Los_Angeles")  # behind UTC: an hour before midnight is the next day there
-
-
-def _evening_of(day: date) -> datetime:
-    return datetime.combine(day, time(23), ZONE)
-
-
 # -- the same again, and what is gone ----------------------------------------------------------------------
 
 
 def same_again(bench: Bench) -> None:
     """The same input stages nothing, changes nothing and has the same content hash, in any connector."""
-    content, before = bench.connector.content(), _versions(bench)
+    content, before = bench.connector.content(), versions(bench.connector)
     staged = bench.publish(sweep=False).rows_staged
     assert staged == 0 or bench.case in bench.erp.profile.unstated
     bench.publish(sweep=True)
     assert bench.connector.content() == content
-    assert _versions(bench) == before
+    assert versions(bench.connector) == before
     bench.after("invoice")
     assert bench.connector.content() != content
     one, other = bench.setup.connect(bench.erp), bench.setup.connect(bench.erp)
     assert {one.sync().state, other.sync().state} == {"published"}
     assert one.content() == other.content()
-
-
-def _versions(bench: Bench) -> dict[str, int]:
-    """How many versions of rows are known, those of today and those of before."""
-    kinds = ("open_item", "receipt", "allocation", "document", "customer")
-    return {of: len(bench.connector.rows(of)) for kind in kinds for of in (kind, f"{kind}_history")}
 
 
 def moved_date(bench: Bench) -> None:

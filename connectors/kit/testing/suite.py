@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from connectors.kit.stream import System
-from connectors.kit.testing import accounting, protocol
+from connectors.kit.testing import accounting, clocks, protocol
 from connectors.kit.testing.bench import Bench
 from connectors.kit.testing.ports import Profile
 
@@ -53,7 +53,7 @@ ACCOUNTING: Final = (
     Case("late entry", accounting.late_entry),
     Case("undated", accounting.undated),
     Case("earlier period", accounting.earlier_period),
-    Case("clock changes", accounting.clock_changes),
+    Case("clock changes", clocks.clock_changes),
     Case("same again", accounting.same_again),
     Case("moved date", accounting.moved_date),
     Case("vanished", accounting.vanished),
