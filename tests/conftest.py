@@ -80,6 +80,26 @@ def new_database(postgres: Postgres) -> Iterator[Callable[[], Database]]:
             connection.execute(f'drop database "{name}" with (force)')
 
 
+Tell = Callable[..., None]
+TOLD = "told"
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Prints lines when all tests are over, also of a test that runs in a process of its own."""
+    return lambda *lines: record_property(TOLD, "\n".join(lines))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints what was told: what was proven is to be seen where the tests run."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    for report in reports:
+        if getattr(report, "when", "") == "call":
+            for name, text in report.user_properties:
+                if name == TOLD:
+                    terminalreporter.write_line(f"\n{text}")
+
+
 @pytest.fixture
 def database(new_database: Callable[[], Database]) -> Database:
     """A fresh database for one test."""

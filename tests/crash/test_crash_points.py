@@ -27,6 +27,7 @@ from tests.crash.test_crash_sync import (
 )
 
 if TYPE_CHECKING:
+    from tests.conftest import Tell
     from tests.crash.test_crash_sync import Mode
     from tests.sync.conftest import Erp, Starting
 
@@ -60,9 +61,7 @@ def erp(starting: Starting) -> Iterator[Erp]:
 
 
 @pytest.mark.parametrize("turn", range(TIMES))
-def test_a_kill_at_every_point_loses_nothing_and_doubles_nothing(
-    turn: int, trial: Trial, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_kill_at_every_point_loses_nothing_and_doubles_nothing(turn: int, trial: Trial, tell: Tell) -> None:
     standing = trial.watch(trial.installation, "standing")
     assert trial.installation.hub.sync("standing").verdict == "equal"
     rng = random.Random(trial.seed)
@@ -85,6 +84,5 @@ def test_a_kill_at_every_point_loses_nothing_and_doubles_nothing(
         kill = Kill(number + 1, mode, left.phase(since), left)
         check_what_readers_see(trial, watched, kill, since, before)
         table.append(f"{point:12} {passage}  {kill.line(next_run(trial, watched, kill))}")
-    with capsys.disabled():
-        print("", *table, sep="\n")  # noqa: T201  what was hit is to be seen where the tests run
+    tell(*table)
     check_the_witness(trial)

@@ -22,6 +22,7 @@ from encours.sync import SyncResult
 from tests.sync.test_sync_equal import balances, balances_of_the_journal, owed, owed_by_the_journal
 
 if TYPE_CHECKING:
+    from tests.conftest import Tell
     from tests.crash.conftest import Look, Phase, Spawn, Syncing, Watch, Watching
     from tests.sync.conftest import Erp, Install, Installation, Start
 
@@ -144,9 +145,7 @@ def trial(erp: Erp, install: Install, spawn: Spawn, watch: Watching) -> Trial:
     return Trial(erp, installation, spawn, watch, witness, seed=random.getrandbits(32))
 
 
-def test_kills_at_random_moments_lose_nothing_and_double_nothing(
-    trial: Trial, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_kills_at_random_moments_lose_nothing_and_double_nothing(trial: Trial, tell: Tell) -> None:
     standing = trial.watch(trial.installation, "standing")
     usual = {mode: trial.undisturbed(standing, mode) for mode in MODES}
     hits: Counter[Phase] = Counter()
@@ -172,8 +171,7 @@ def test_kills_at_random_moments_lose_nothing_and_double_nothing(
         hits[hit] += 1
         check_what_readers_see(trial, watched, kill, since, before)
         table.append(kill.line(next_run(trial, watched, kill)))
-    with capsys.disabled():
-        print("", *table, sep="\n")  # noqa: T201  what was hit is to be seen where the tests run
+    tell(*table)
     assert hits.total() == KILLS
     assert min(hits[phase] for phase in ("reading", "staging", "publishing", "clearing")) >= 2, hits
     check_the_witness(trial)

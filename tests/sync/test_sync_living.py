@@ -29,6 +29,7 @@ from tests.sync.test_sync_intacct import KEY, started
 from tests.sync.test_sync_intacct import owed as owed_to_globex
 
 if TYPE_CHECKING:
+    from tests.conftest import Tell
     from tests.sync.conftest import Install, Installation, Start
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
@@ -127,13 +128,10 @@ def syncs(
     return ends
 
 
-def check(name: str, ends: Counter[str], business: Business, capsys: pytest.CaptureFixture[str]) -> None:
+def check(name: str, ends: Counter[str], business: Business, tell: Tell) -> None:
     """Half of many syncs at least are published, the others moving; of a few, how many is the machine's luck."""
-    with capsys.disabled():
-        print(  # noqa: T201  what was proven is to be seen where the tests run
-            f"\n{name}: {business.posted} transactions in {business.seconds:.0f} s, {SYNCS} syncs: "
-            + ", ".join(f"{count} {state}" for state, count in sorted(ends.items()))
-        )
+    states = ", ".join(f"{count} {state}" for state, count in sorted(ends.items()))
+    tell(f"{name}: {business.posted} transactions in {business.seconds:.0f} s, {SYNCS} syncs: {states}")
     assert set(ends) <= {"published", "moving"}
     assert ends["published"] >= (SYNCS / 2 if SYNCS >= MANY else 1)
 
@@ -158,9 +156,7 @@ def of_sap(installation: Installation, key: str) -> Books:
     return {place: pair for place, pair in sums.items() if any(pair)}, f"{digest % 2**64:016x}"
 
 
-def test_acme_is_published_while_it_posts(
-    start: Start, installation: Installation, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_acme_is_published_while_it_posts(start: Start, installation: Installation, tell: Tell) -> None:
     erp = start("--items", "300", "--tenant", "acme").tenants["acme"]
     key = installation.connect(erp, "acme", history_months=1)
     assert installation.hub.sync(key).verdict == "equal"
@@ -175,13 +171,11 @@ def test_acme_is_published_while_it_posts(
         return places, moment["customers"]
 
     business = Business(erp.url, OF_SAP)
-    check(
-        "acme", syncs(installation, key, business, partial(of_sap, installation, key), of), business, capsys
-    )
+    check("acme", syncs(installation, key, business, partial(of_sap, installation, key), of), business, tell)
 
 
 def test_globex_is_published_while_it_posts(
-    tmp_path_factory: pytest.TempPathFactory, installation: Installation, capsys: pytest.CaptureFixture[str]
+    tmp_path_factory: pytest.TempPathFactory, installation: Installation, tell: Tell
 ) -> None:
     def of(moment: Moment) -> Books:
         sums: defaultdict[tuple[str, ...], Decimal] = defaultdict(Decimal)
@@ -195,4 +189,4 @@ def test_globex_is_published_while_it_posts(
         assert installation.hub.sync(KEY).verdict == "equal"
         business = Business(globex.told["control"], OF_INTACCT)
         ends = syncs(installation, KEY, business, lambda: (owed_to_globex(installation), ""), of)
-    check("globex", ends, business, capsys)
+    check("globex", ends, business, tell)
