@@ -65,6 +65,10 @@ class Running:
         self._clock = None  # business may move the day
         return self._answered(self.http.post(f"{self.control}/_sandbox/{address}", json=wish, timeout=60))
 
+    def moved(self) -> None:
+        """Others have moved its clock, which is asked for again."""
+        self._clock = None
+
     def well(self) -> None:
         """Switches faults off and forgets misbehaviours."""
         for fault in self.get("faults")["faults"]:

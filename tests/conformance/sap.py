@@ -165,6 +165,15 @@ class Sap:
         }
         return Evening({k: one for k, one in items.items() if one.open or one.company_open}, receipts)
 
+    def unseen(self) -> set[str]:
+        """The customers of whom something is open that the user is not shown, and names no error."""
+        open_ = "FinancialAccountType eq 'D' and ClearingAccountingDocument eq ''"
+        names = ("CompanyCode", "FiscalYear", "AccountingDocument")
+        shown = {tuple(row[name] for name in names) for row in self._rows(f"{CUBE}/{ITEMS}", open_)}
+        told = self.running.get("evening", day=self.running.today().isoformat())
+        lines = [*told["items"], *told["receipts"]]
+        return {line["customer"] for line in lines if tuple(line["key"][:3]) not in shown}
+
     def taxes(self, document: Document) -> Taxes:
         code, year, number = document
         of = f"CompanyCode eq '{code}' and FiscalYear eq '{year}' and AccountingDocument eq '{number}'"

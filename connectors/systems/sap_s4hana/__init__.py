@@ -45,6 +45,7 @@ CAPABILITIES: Final = Capabilities(
         "The reset of a clearing, a dunning level, or a row without days, before the next sweep.",
         "Items of blocked partners and of company codes without rights, which are missing without an error.",
         "Items cleared before `history_months`.",
+        "Into whom a customer was merged: no service says it, only the documents that transfer what it owed.",
         "The credit limit, which is in none of the services.",
         "Net and tax of documents that were entered in accounting, without a billing document.",
         "Currencies with four decimals: the services print three.",
