@@ -13,7 +13,7 @@ delete from receivables.staged_withdrawal where run_id = %(run_id)s;
 
 -- name: clearings
 -- The lines of every clearing that this run touched, as they would be once it is published, and the residual
--- items that payments in it left; a clearing that a staged line was in before is touched as well. Of a receipt also
+-- items that payments in it left, debits of the payment's own document and customer; a clearing that a staged line was in before is touched as well. Of a receipt also
 -- what is taken for its money by now.
 with touched as materialized (
     select entity, clearing_document from receivables.staged_open_item
@@ -39,14 +39,14 @@ with touched as materialized (
     where s.run_id = %(run_id)s and c.clearing_document is not null
       and c.clearing_document is distinct from s.clearing_document),
 line as materialized (
-    select s.entity, s.clearing_document, s.number, s.fiscal_year, s.instalment as line, s.account, s.currency,
+    select s.entity, s.clearing_document, s.number, s.fiscal_year, s.instalment as line, s.account, s.customer, s.currency,
            s.original as amount, s.company_currency, s.company_original as company_amount, s.posted_on, s.due_on,
            s.cleared_on, s.related, s.discount, s.company_discount, false as receipt, false as reversed, true as staged,
            null::numeric as cash, null::numeric as company_cash
     from receivables.staged_open_item s join touched using (entity, clearing_document)
     where s.run_id = %(run_id)s
     union all
-    select c.entity, c.clearing_document, c.number, c.fiscal_year, c.instalment, c.account, c.currency,
+    select c.entity, c.clearing_document, c.number, c.fiscal_year, c.instalment, c.account, c.customer, c.currency,
            c.original, c.company_currency, c.company_original, c.posted_on, c.due_on,
            c.cleared_on, c.related, c.discount, c.company_discount, false, false, false, null, null
     from touched
@@ -62,13 +62,13 @@ line as materialized (
         where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
           and s.fiscal_year = c.fiscal_year and s.line = c.instalment and s.account = c.account)
     union all
-    select s.entity, s.clearing_document, s.number, s.fiscal_year, s.line, s.account, s.currency,
+    select s.entity, s.clearing_document, s.number, s.fiscal_year, s.line, s.account, s.customer, s.currency,
            -s.amount - s.not_cash, s.company_currency, -s.company_amount - s.company_not_cash, s.booked_on, null,
            s.cleared_on, s.related, null, null, true, s.status = 'reversed', true, s.amount, s.company_amount
     from receivables.staged_receipt s join touched using (entity, clearing_document)
     where s.run_id = %(run_id)s
     union all
-    select c.entity, c.clearing_document, c.number, c.fiscal_year, c.line, c.account, c.currency,
+    select c.entity, c.clearing_document, c.number, c.fiscal_year, c.line, c.account, c.customer, c.currency,
            -c.amount - c.not_cash, c.company_currency, -c.company_amount - c.company_not_cash, c.booked_on, null,
            c.cleared_on, c.related, null, null, true, c.status = 'reversed', false, c.amount, c.company_amount
     from touched
@@ -84,14 +84,14 @@ line as materialized (
         where s.run_id = %(run_id)s and s.number = c.number and s.entity = c.entity
           and s.fiscal_year = c.fiscal_year and s.instalment = c.line and s.account = c.account)),
 short as materialized (
-    select distinct entity, number, fiscal_year, clearing_document from line where receipt),
+    select distinct entity, number, fiscal_year, customer, clearing_document from line where receipt),
 residual as (
     select s.entity, short.clearing_document, s.number, s.fiscal_year, s.instalment as line, s.account, s.currency,
            s.original as amount, s.company_currency, s.company_original as company_amount, s.posted_on, s.due_on,
            s.cleared_on, s.related
     from short
-    join receivables.staged_open_item s using (entity, number, fiscal_year)
-    where s.run_id = %(run_id)s and s.original > 0 and s.related is not null
+    join receivables.staged_open_item s using (entity, number, fiscal_year, customer)
+    where s.run_id = %(run_id)s and s.original > 0
       and s.clearing_document is distinct from short.clearing_document
     union all
     select c.entity, short.clearing_document, c.number, c.fiscal_year, c.instalment, c.account, c.currency,
@@ -100,7 +100,8 @@ residual as (
     join receivables.open_item c
       on c.tenant_id = %(tenant_id)s and c.connector_id = %(connector_id)s
      and c.number = short.number and c.entity = short.entity and c.fiscal_year = short.fiscal_year
-    where c.original > 0 and c.related is not null
+     and c.customer = short.customer
+    where c.original > 0
       and c.clearing_document is distinct from short.clearing_document
       and not exists (
         select from receivables.staged_open_item s

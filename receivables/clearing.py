@@ -104,7 +104,8 @@ class _Clearing:
 
     def __init__(self, lines: Sequence[Line]) -> None:
         members = [line for line in lines if not line.residual]
-        self._residuals = sorted((line for line in lines if line.residual), key=_credit_order)
+        residuals = (line for line in lines if line.residual)
+        self._residuals = sorted(residuals, key=lambda line: (line.related is None, *_credit_order(line)))
         self._credits = [
             Rest(line, -line.amount, -line.company_amount)
             for line in sorted(members, key=_credit_order)
@@ -139,21 +140,30 @@ class _Clearing:
                         self._take(credit, debit, "journal")
 
     def _move_residuals(self) -> None:
-        """A payment that was short clears its item whole: the rest moves to a new item and is no money."""
+        """A payment that was short clears its items whole: the rest moves to a new item and is no money.
+
+        A rest that names no item is that of the debits due last, for credits pay those due first.
+        """
         for residual in self._residuals:
-            debit = next((d for d in self._debits if d.line.name == residual.related), None)
             credit = next((c for c in self._credits if c.line.document == residual.document), None)
-            if debit is None or credit is None:
+            if credit is None:
                 continue
-            moved = min(residual.amount, debit.left, credit.left)
-            if moved <= 0:
-                continue
-            company = _share(residual.company_amount, moved, residual.amount)
-            for rest in (debit, credit):
-                rest.left -= moved
-                rest.company -= company
-            day = _day(debit.line, residual)  # the residual may be cleared itself, later
-            self._parts.append(Part(residual, debit.line, "journal", moved, company, day))
+            derived = residual.related is None and len(self._debits) > 1
+            rest = Rest(residual, residual.amount, residual.company_amount)
+            for debit in reversed(self._debits):
+                if residual.related in (None, debit.line.name):
+                    self._move(rest, debit, credit, derived=derived)
+
+    def _move(self, rest: Rest, debit: Rest, credit: Rest, *, derived: bool) -> None:
+        moved = min(rest.left, debit.left, credit.left)
+        if moved <= 0:
+            return
+        company = _share(rest.company, moved, rest.left)
+        for one in (rest, debit, credit):
+            one.left -= moved
+            one.company -= company
+        day = _day(debit.line, rest.line)  # the residual may be cleared itself, later
+        self._parts.append(Part(rest.line, debit.line, "journal", moved, company, day, derived=derived))
 
     def _named(self) -> None:
         """Credits that name an item of the group."""

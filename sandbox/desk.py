@@ -170,6 +170,12 @@ class Desk:
         item = self.open_invoice(minimum_parts=10)
         return receipts.payment_with_residual(self.books, item, self.when, self._history.part(item, 0.1))
 
+    def unnamed_residual(self) -> Document:
+        """Pay an open invoice but for a tenth, which becomes a new item that names nothing."""
+        item = self.open_invoice(minimum_parts=10)
+        rest = self._history.part(item, 0.1)
+        return receipts.payment_with_residual(self.books, item, self.when, rest, named=False)
+
     def reversal(self) -> Document:
         """Reverse an invoice whose items are all open."""
         wanted = [i for i in self._candidates(1) if all(other.is_open for other in i.document.customer_items)]
@@ -343,6 +349,7 @@ ACTIONS: dict[str, Callable[[Desk], Document]] = {
     "partial_reversals": Desk.partial_reversal,
     "partials": Desk.partial,
     "residuals": Desk.residual,
+    "unnamed_residuals": Desk.unnamed_residual,
     "reversals": Desk.reversal,
     "cancellations": Desk.cancellation,
     "reissues": Desk.reissue,

@@ -92,8 +92,10 @@ def partial_payment(books: Books, item: Item, when: When, amount: Decimal, *, nu
     return receipt(books, company, currency, when, amount, lines=[part], number=number)
 
 
-def payment_with_residual(books: Books, item: Item, when: When, rest: Decimal) -> Document:
-    """Receive less and clear the invoice in full: the rest is a new open item that names the invoice [D]."""
+def payment_with_residual(
+    books: Books, item: Item, when: When, rest: Decimal, *, named: bool = True
+) -> Document:
+    """Receive less and clear the invoice in full: the rest is a new item that names it [D] or none."""
     company, currency = item.document.company, item.document.currency
     credit = counter_item([item], when)
     residual = counter_item([item], when)
@@ -101,7 +103,8 @@ def payment_with_residual(books: Books, item: Item, when: When, rest: Decimal) -
     residual.company_amount = money(item.company_amount * rest / item.amount, company.currency)
     residual.posting_key, residual.difference_reason = "06", "050"
     residual.due_date, residual.terms = item.due_date, item.terms
-    refer(residual, item)
+    if named:
+        refer(residual, item)
     document = receipt(books, company, currency, when, item.amount - rest, lines=[credit, residual])
     clear_by(books, document, [item, credit], when)
     return document

@@ -96,6 +96,21 @@ def test_a_short_payment_moves_the_rest_to_a_new_item() -> None:
     assert told(found) == [("journal", "40/3", "12/1", "60.00"), ("receipt", "40/2", "12/1", "540.00")]
 
 
+def test_the_rest_that_names_no_item_is_of_the_debits_due_last() -> None:
+    found = clearing(
+        [
+            line("11", "50.00", due_on="2026-03-01", clearing="40/2026"),
+            line("12", "600.00", due_on="2026-02-01", clearing="40/2026"),
+            line("40", "-650.00", line="2", clearing="40/2026"),
+            line("40", "60.00", line="3", residual=True, cleared_on=None, source="journal"),
+        ]
+    )
+    assert told(found) == [
+        ("journal", "40/3", "11/1", "50.00"), ("journal", "40/3", "12/1", "10.00"), ("receipt", "40/2", "12/1", "590.00"),
+    ]  # fmt: skip
+    assert [one.derived for one in found] == [True, True, False]
+
+
 def test_several_on_both_sides_are_taken_in_order_and_marked() -> None:
     found = clearing(
         [
@@ -224,7 +239,7 @@ def groups(draw: st.DrawFn) -> list[Line]:
         if rest is not None:
             found.append(
                 line(f"4{place}", f"{rest}", line="3", posted_on=day, currency=currency, cleared_on=None,
-                     clearing=None, related=draw(st.sampled_from(names)), residual=True, source="journal")
+                     clearing=None, related=draw(st.none() | st.sampled_from(names)), residual=True, source="journal")
             )  # fmt: skip
     return draw(st.permutations(found))
 

@@ -82,8 +82,9 @@ def test_a_discount(hub: Installation, erp: Erp) -> None:
     assert row["company_amount"] == allocation["company_amount"] - allocation["company_discount"]
 
 
-def test_the_rest_of_a_short_payment(hub: Installation, erp: Erp) -> None:
-    document, allocations = posted(hub, erp, "residuals")
+@pytest.mark.parametrize("business", ["residuals", "unnamed_residuals"])
+def test_the_rest_of_a_short_payment(business: str, hub: Installation, erp: Erp) -> None:
+    document, allocations = posted(hub, erp, business)
     row = receipt(hub, document)
     by_source = {allocation["source"]: allocation["amount"] for allocation in allocations}
     assert by_source == {"receipt": came_in(erp)[document], "journal": row["not_cash"]}

@@ -46,6 +46,7 @@ CAPABILITIES: Final = Capabilities(
         "Items of blocked partners and of company codes without rights, which are missing without an error.",
         "Items cleared before `history_months`.",
         "Into whom a customer was merged: no service says it, only the documents that transfer what it owed.",
+        "The cash discount of a payment that was reversed: its receipt shows the customer's whole line.",
         "The credit limit, which is in none of the services.",
         "Net and tax of documents that were entered in accounting, without a billing document.",
         "Currencies with four decimals: the services print three.",
