@@ -65,7 +65,7 @@ def care_dag() -> DAG:
     dag = DAG(
         dag_id=care.DAG_ID,
         dag_display_name="Encours care",
-        description="Signs where the audit ends.",
+        description="Signs where the audit ends, and renews grants that lie idle.",
         schedule=timedelta(minutes=care.MINUTES),
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
@@ -74,7 +74,7 @@ def care_dag() -> DAG:
         tags=["encours", "care"],
     )
     with dag:
-        for part in (care.checkpoint,):
+        for part in (care.checkpoint, care.keep_alive):
             PythonOperator(task_id=part.__name__, python_callable=part, retries=0)
     return dag
 

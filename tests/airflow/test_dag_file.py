@@ -116,7 +116,7 @@ def test_one_dag_takes_care_of_the_installation(usual: Parsed) -> None:
         "max_active_runs": 1,
         "paused_upon_creation": False,
         "tags": ["care", "encours"],
-        "tasks": ["checkpoint"],
+        "tasks": ["checkpoint", "keep_alive"],
     }
 
 
