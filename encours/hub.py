@@ -17,7 +17,7 @@ from uuid import UUID
 
 from connectors.kit.steps import checked
 from connectors.kit.stream import Check
-from encours import inventory, listing, reports
+from encours import consenting, inventory, listing, reports
 from encours import overview as standing
 from encours import replay as replaying
 from encours import sync as syncing
@@ -36,8 +36,10 @@ from encours.translation import translated
 from identity.authority import Authority
 from identity.bearer import OAuthAuth
 from identity.checkpoints import CheckpointFiles
+from identity.consents import Tell
 from identity.inventory import Holding
 from identity.kms import LocalKms
+from identity.secret import Secret
 from identity.signing import OriginAuth
 from receivables.crash import passing
 from receivables.errors import HubError, Misconfigured
@@ -367,6 +369,16 @@ class Hub:
             return connector, None
         with translated(key):
             return connector, self.authority.inventory.holding(connector.tenant_id, connector.credential_id)
+
+    def connect(self, key: str, consent: Tell | Secret) -> None:
+        """Keeps the consent that a person gives to a connector's credential; see consenting."""
+        consenting.connect(
+            self.registry.connector(key),
+            consent,
+            authority=self.authority,
+            networks=self.settings.private_networks,
+            by=person(),
+        )
 
     def keep_alive(self) -> list[tuple[str, str | None]]:
         """Renews grants that would end because nobody used them.

@@ -109,10 +109,12 @@ def refuse_narrower(found: Granted, asked: frozenset[str]) -> None:
         )
 
 
-def polled(reply: Reply, asked: frozenset[str] | None, interval: int) -> Granted | int:
+def polled(
+    reply: Reply, asked: frozenset[str] | None, interval: int, *, lifetime: int = DEFAULT_LIFETIME
+) -> Granted | int:
     """The tokens, or after how many seconds to poll again (RFC 8628, 3.5). Raises Denied and TryLater."""
     try:
-        return granted(reply, asked)
+        return granted(reply, asked, lifetime=lifetime)
     except Denied as denied:
         if denied.code == "authorization_pending":
             return interval

@@ -13,6 +13,7 @@ from uuid import UUID
 from identity.asking import Asking
 from identity.audit import Audit
 from identity.bearer import OAuthAuth
+from identity.consents import Consents
 from identity.credentials import Credentials
 from identity.errors import Denied
 from identity.intacct import IntacctAuth
@@ -53,6 +54,7 @@ class Authority:
         self.tokens = Tokens(
             database, vault, self.audit, self.credentials, clock, sleep=sleep, passing=passing
         )
+        self.consents = Consents(self.credentials, self.tokens, clock, sleep)
         self.revocation = Revocation(database, vault, self.audit, self.credentials, self.tokens)
         self.inventory = Inventory(database)
         self._clock = clock

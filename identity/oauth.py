@@ -35,7 +35,9 @@ class OAuthClient:
 
     `subject` is the client id. `secret` is the client's secret, or its private key for private_key_jwt; empty
     where it signs in with a certificate or not at all. Where the provider's profile names no address,
-    `token_endpoint` or `issuer` does. `username` is the user that client credentials name (Sage Intacct).
+    `token_endpoint` or `issuer` does; `device_endpoint` is where a person's consent by device code begins
+    (RFC 8628), where neither the profile nor the issuer's metadata names it. `username` is the user that
+    client credentials name (Sage Intacct).
     `assertion_*` are of the grant jwt_bearer: who vouches, for which user, and the private key that signs it.
     `audience` is whom assertions are for, where it is neither the issuer nor the token endpoint; at providers
     whose client credentials need one (Auth0) it is the service that tokens are for.
@@ -52,6 +54,7 @@ class OAuthClient:
     scopes: tuple[str, ...] = ()
     token_endpoint: str | None = None
     issuer: str | None = None
+    device_endpoint: str | None = None
     username: str | None = None
     key_id: str | None = None
     audience: str | None = None
@@ -108,7 +111,12 @@ class OAuthClient:
             )
 
     def _check_addresses(self) -> None:
-        for name, url in {"token endpoint": self.token_endpoint, "issuer": self.issuer}.items():
+        addresses = {
+            "token endpoint": self.token_endpoint,
+            "issuer": self.issuer,
+            "device endpoint": self.device_endpoint,
+        }
+        for name, url in addresses.items():
             if url is not None and not _is_address(url):
                 raise Denied(
                     "invalid_address",
@@ -137,8 +145,9 @@ class OAuthClient:
 
 
 FACTS: Final = (
-    "grant", "provider", "authentication", "scopes", "token_endpoint", "issuer", "username", "key_id",
-    "audience", "assertion_issuer", "assertion_subject", "assertion_key_id", "grace_seconds",
+    "grant", "provider", "authentication", "scopes", "token_endpoint", "issuer", "device_endpoint",
+    "username", "key_id", "audience", "assertion_issuer", "assertion_subject", "assertion_key_id",
+    "grace_seconds",
 )  # fmt: skip
 
 

@@ -39,8 +39,9 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     below which endpoints that the provider names itself may be.
 
     What is asked for: how clients sign in and which grants there are, `scopes` where nothing else is said,
-    `scope_of_service` the scope of one service of a system, `client_credentials_need` further fields.
-    `unanswered_scopes` are granted without being named in the answer.
+    `refresh_needs` what a consent brings no refresh token without, `scope_of_service` the scope of one
+    service of a system, `client_credentials_need` further fields. `unanswered_scopes` are granted without
+    being named in the answer.
 
     How refresh tokens live: whether each is good once (`rotates`), for how many seconds a spent one still is,
     whether spending one twice ends the grant, whether a second consent of a user ends the first, and after
@@ -60,6 +61,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     endpoints: dict[Endpoint, str] = {}
     origin_suffixes: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+    refresh_needs: tuple[str, ...] = ()
     scope_of_service: str = ""
     unanswered_scopes: tuple[str, ...] = ()
     client_credentials_need: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ what is known of the provider. Refuses (Denied) a client whose provider is at no
 from __future__ import annotations
 
 from identity import grants
-from identity.answers import Granted, granted, revoked
+from identity.answers import Device, Granted, device, granted, polled, revoked
 from identity.asking import Asking
 from identity.assertions import Vouching
 from identity.discovery import discovered
@@ -15,7 +15,7 @@ from identity.errors import Denied, TryLater
 from identity.grants import Client, Grants
 from identity.oauth import CLIENT_CREDENTIALS, OAuthClient
 from identity.ports import Clock
-from identity.providers import provider
+from identity.providers import Endpoint, provider
 from identity.secret import Secret
 
 
@@ -63,30 +63,55 @@ class TokenEndpoint:
 
         Raises Denied and TryLater.
         """
-        endpoint = self._revocation(client)
+        endpoint = self._beside(client, "revoke")
         if endpoint is None:
             return False
         building = Grants(signing_in(client), endpoint, clock=self._clock, audience=client.issuer)
         revoked(self._asking.post(*building.revoke(endpoint, token, kind)))
         return True
 
-    def _revocation(self, client: OAuthClient) -> str | None:
-        """Where tokens are revoked: as the profile has it, beside the token endpoint, or the metadata."""
+    def begin_device(self, client: OAuthClient) -> Device:
+        """Begins a person's consent on another device; raises Denied and TryLater.
+
+        Asks for the client's scopes, and what the provider gives no refresh token without.
+        """
+        profile = provider(client.provider)
+        endpoint = client.device_endpoint or self._beside(client, "device")
+        if endpoint is None:
+            raise Denied(
+                "no_device_endpoint",
+                f"{profile.title} offers no sign-in by code, or nobody has said where. Bring a refresh token "
+                "that was obtained elsewhere, or give the credential a device endpoint or an issuer.",
+            )
+        scope = scopes(client) | frozenset(profile.refresh_needs)
+        building = self._building(client, self.address(client))
+        return device(self._asking.post(*building.begin_device(endpoint, scope)))
+
+    def poll_device(self, client: OAuthClient, code: Secret, interval: int) -> Granted | int:
+        """What the person has granted, or after how many seconds to ask again; raises Denied and TryLater."""
+        profile = provider(client.provider)
+        building = self._building(client, self.address(client))
+        reply = self._asking.post(*building.poll_device(code))
+        asked = profile.answered(scopes(client))
+        return polled(reply, asked, interval, lifetime=profile.default_lifetime)
+
+    def _beside(self, client: OAuthClient, kind: Endpoint) -> str | None:
+        """Another endpoint: as the profile has it, beside the token endpoint, or as the metadata has it."""
         profile = provider(client.provider)
         path = profile.endpoints.get("token", "")
         if client.token_endpoint is not None and profile.endpoints_from == "system":
             base = client.token_endpoint.removesuffix(path)
-            return None if base == client.token_endpoint else profile.endpoint("revoke", base)
-        if known := profile.endpoint("revoke", self._origin_url):
+            return None if base == client.token_endpoint else profile.endpoint(kind, base)
+        if known := profile.endpoint(kind, self._origin_url):
             return known
         if client.issuer is None:
             return None
-        return discovered(self._asking, client.issuer, profile.origin_suffixes).revocation_endpoint
+        found = discovered(self._asking, client.issuer, profile.origin_suffixes)
+        return found.device_authorization_endpoint if kind == "device" else found.revocation_endpoint
 
     def _request(self, client: OAuthClient, address: str, refresh: Secret | None) -> grants.Ask:
         needs = provider(client.provider).client_credentials_need
-        audience = None if "audience" in needs else client.audience
-        building = Grants(signing_in(client), address, clock=self._clock, audience=audience or client.issuer)
+        building = self._building(client, address)
         scope = scopes(client)
         if refresh is not None:
             return building.refresh(refresh)
@@ -103,6 +128,11 @@ class TokenEndpoint:
             )
         vouching = Vouching(client.assertion_key, client.assertion_key_id)
         return building.jwt_bearer(vouching, client.assertion_issuer, client.assertion_subject, scope)
+
+    def _building(self, client: OAuthClient, address: str) -> Grants:
+        needs = provider(client.provider).client_credentials_need
+        audience = None if "audience" in needs else client.audience
+        return Grants(signing_in(client), address, clock=self._clock, audience=audience or client.issuer)
 
 
 def scopes(client: OAuthClient) -> frozenset[str]:

@@ -107,7 +107,9 @@ class Tokens:
             token_id = self._rows.store(
                 connection, holder, fence, granted=granted, refresh=refresh, at=self._clock()
             )
-            self._tell(connection, holder, by, "issued", {**_about(client), "token": str(token_id)})
+            scope = None if granted is None or granted.scope is None else " ".join(sorted(granted.scope))
+            facts = {**_about(client), "token": str(token_id), "scope": scope}
+            self._tell(connection, holder, by, "issued", facts)
 
     def keep_alive(
         self, tenants: Collection[int], now: datetime, way: Callable[[Holder], Asker | None]

@@ -14,7 +14,7 @@ import typer
 
 from connectors.kit.stream import System
 from connectors.systems import SYSTEMS
-from encours.cli import credentials
+from encours.cli import connecting, credentials
 from encours.cli.output import moment, print_json, print_table, stdout
 from encours.configuration import apply as apply_configuration
 from encours.configuration import export as export_configuration
@@ -22,7 +22,7 @@ from encours.credential import NewCredential
 from encours.hub import Hub
 from encours.translation import translated
 from identity.inventory import Holding
-from identity.oauth import OAuthClient
+from identity.oauth import REFRESH_TOKEN, OAuthClient
 from receivables.errors import Misconfigured
 
 app = typer.Typer(help="The links between tenants and their ERPs.", no_args_is_help=True)
@@ -190,7 +190,7 @@ def _replacer() -> Callable[..., None]:
             who = _credential(key, given)
             hub.replace_credential(key, who)
         name = who.subject if isinstance(who, OAuthClient) else who.user
-        stdout().print(f"{key} signs in as {name} from now on. Check it: encours connectors test {key}")
+        stdout().print(f"{key} signs in as {name} from now on. {_next(key, who)}", markup=False)
 
     return _with_options(credential, [("key", Key, ...), *_signing_in(EVERY_KIND)])
 
@@ -213,7 +213,7 @@ def _adder(system: System) -> Callable[..., None]:
                 blackout=blackout,
                 paused_reason="created paused" if paused else None,
             )
-        stdout().print(f"{key} is added. Check it: encours connectors test {key}")
+        stdout().print(f"{key} is added. {_next(key, credential)}", markup=False)
 
     fixed: list[tuple[str, Any, Any]] = [
         ("key", Annotated[str, typer.Argument(help="A new key, unique in the installation.")], ...),
@@ -235,6 +235,13 @@ def _adder(system: System) -> Callable[..., None]:
     ]
     settings = [_option(name, field) for name, field in system.Settings.model_fields.items()]
     return _with_options(add, [*fixed, *_signing_in(system.credentials), *settings])
+
+
+def _next(key: str, credential: NewCredential | OAuthClient | None) -> str:
+    """What to type next."""
+    if isinstance(credential, OAuthClient) and credential.grant == REFRESH_TOKEN:
+        return f"Have a person consent: encours connectors connect {key}"
+    return f"Check it: encours connectors test {key}"
 
 
 def _signing_in(kinds: Sequence[str]) -> list[tuple[str, Any, Any]]:
@@ -277,3 +284,4 @@ for _system in SYSTEMS.values():
 app.command(
     name="credential", help="Replace what a connector signs in with: a user and password, or a client."
 )(_replacer())
+app.command()(connecting.connect)

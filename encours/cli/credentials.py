@@ -14,11 +14,18 @@ from typing import Annotated, Any, Final
 import typer
 
 from encours.credential import NewCredential
-from identity.oauth import AUTHENTICATION, CLIENT_CREDENTIALS, JWT_BEARER, WITH_SECRET, OAuthClient
+from identity.oauth import (
+    AUTHENTICATION,
+    CLIENT_CREDENTIALS,
+    GRANTS,
+    JWT_BEARER,
+    REFRESH_TOKEN,
+    WITH_SECRET,
+    OAuthClient,
+)
 from identity.secret import Secret
 from receivables.errors import Misconfigured
 
-GRANTS: Final = (CLIENT_CREDENTIALS, JWT_BEARER)
 KEYED: Final = "private_key_jwt"
 
 User = Annotated[str | None, typer.Option(help="The user name at the ERP.")]
@@ -41,7 +48,16 @@ CLIENT: Final = {
     "issuer": Annotated[
         str | None, typer.Option(help="OAuth: in place of --token-url, whose metadata names that address.")
     ],
-    "grant": Annotated[str | None, typer.Option(help=f"OAuth: {' or '.join(GRANTS)}. Default: the first.")],
+    "device_url": Annotated[
+        str | None,
+        typer.Option(help=f"OAuth, {REFRESH_TOKEN}: the address that gives a code, if no issuer names it."),
+    ],
+    "grant": Annotated[
+        str | None,
+        typer.Option(
+            help=f"OAuth: {', '.join(GRANTS)}. Default: the first. With the last a person consents: connect."
+        ),
+    ],
     "client_auth": Annotated[
         str | None,
         typer.Option(
@@ -104,7 +120,7 @@ def _client(given: Mapping[str, Any]) -> OAuthClient:
         raise Misconfigured("An OAuth client has an id: --client-id.")
     grant = given.get("grant") or CLIENT_CREDENTIALS
     if grant not in GRANTS:
-        raise Misconfigured(f"--grant is {' or '.join(GRANTS)}. A consent is given by a person.")
+        raise Misconfigured(f"--grant is one of {', '.join(GRANTS)}.")
     authentication = given.get("client_auth") or AUTHENTICATION[0]
     key = None if given.get("key_file") is None else _read(given["key_file"])
     vouching = grant == JWT_BEARER
@@ -116,6 +132,7 @@ def _client(given: Mapping[str, Any]) -> OAuthClient:
         scopes=tuple(" ".join(given.get("scope") or ()).split()),
         token_endpoint=given.get("token_url"),
         issuer=given.get("issuer"),
+        device_endpoint=given.get("device_url"),
         assertion_issuer=given.get("assertion_issuer") or (given["client_id"] if vouching else None),
         assertion_subject=given.get("assertion_subject"),
         audience=given.get("audience"),
@@ -128,13 +145,17 @@ def _client_secret(given: Mapping[str, Any], authentication: str, key: Secret | 
     """What the client proves itself with; empty where it is a certificate or nothing."""
     if authentication not in WITH_SECRET:
         return Secret("")
-    if given.get("secret_file") is not None:
-        return _read(given["secret_file"])
-    if authentication == KEYED:
+    file = given.get("secret_file")
+    if file is None and authentication == KEYED:
         if key is None:
             raise Misconfigured(f"{KEYED} signs with a private key: --key-file.")
         return key
-    return _asked("Client secret", from_stdin=bool(given.get("password_stdin")))
+    return secret("Client secret", file, from_stdin=bool(given.get("password_stdin")))
+
+
+def secret(prompt: str, file: Path | None, *, from_stdin: bool) -> Secret:
+    """A secret out of its file, from standard input, or asked for; raises Misconfigured."""
+    return _asked(prompt, from_stdin=from_stdin) if file is None else _read(file)
 
 
 def _read(path: Path) -> Secret:

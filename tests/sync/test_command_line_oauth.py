@@ -191,7 +191,7 @@ def test_a_partner_vouches_for_a_user(
         (["--user", "a", "--client-id", "b"], "Leave out --user or --client-id"),
         ([], "Say who signs in: --user or --client-id."),
         (["--scope", "A"], "An OAuth client has an id: --client-id."),
-        (["--client-id", "b", "--grant", "password"], "--grant is client_credentials or jwt_bearer"),
+        (["--client-id", "b", "--grant", "password"], "--grant is one of client_credentials, jwt_bearer, r"),
         (["--client-id", "b", "--client-auth", "private_key_jwt"], "--key-file"),
         (["--client-id", "b", "--client-auth", "telepathy"], "is one of"),
         (["--client-id", "b", "--secret-file", "/nowhere"], "/nowhere cannot be read: FileNotFoundError."),
