@@ -19,7 +19,7 @@ from identity.ports import Clock, Sleep
 from identity.secret import Secret
 from identity.token_endpoint import TokenEndpoint
 from identity.token_rows import Holder
-from identity.tokens import Tokens
+from identity.tokens import GONE, Tokens
 
 Tell: TypeAlias = Callable[[Device], None]
 
@@ -27,6 +27,7 @@ EXPIRED: Final = "expired_token"
 ENDED: Final = {
     "access_denied": "The person refused. Nothing was stored; begin again with somebody who may allow it.",
     EXPIRED: "The code ran out before anybody had allowed it. Nothing was stored; begin again.",
+    GONE: "The provider no longer knows this code: its answer was lost. Nothing was stored; begin again.",
 }
 
 

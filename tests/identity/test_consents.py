@@ -165,6 +165,17 @@ def test_an_answer_that_is_lost_is_asked_for_again(play: Callable[..., Waiting])
     assert wait.polls() == ["authorization_pending", "issued"]
 
 
+def test_a_consent_whose_answer_is_lost_is_to_be_given_again(play: Callable[..., Waiting]) -> None:
+    wait = play()
+    wait.scene.misbehave("lose_answer", grant=DEVICE_CODE)
+    wait.happens.append(wait.decide("allow"))
+    holder = asking_for_consent(wait.scene)
+    with pytest.raises(Denied, match="its answer was lost") as denied:
+        wait.wait(holder)
+    assert (denied.value.code, wait.scene.row(holder)) == ("invalid_grant", {})
+    assert wait.polls() == ["issued", "invalid_grant"]
+
+
 def test_it_asks_for_what_a_refresh_token_needs(play: Callable[..., Waiting]) -> None:
     wait = play("--set", "refresh_needs=offline_access")
     wait.happens.append(wait.decide("allow"))
