@@ -187,9 +187,13 @@ class Installation:
         return run
 
     def started(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
-        """A command line of `encours`, running in a process of its own."""
+        """A command line of `encours`, running in a process of its own that Ctrl-C reaches.
+
+        A job in the background of a shell ignores it, and so would its children.
+        """
+        heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
         return subprocess.Popen(
-            [sys.executable, "-c", "from encours.cli import main; main()", *arguments],
+            [sys.executable, "-c", f"{heeding}; from encours.cli import main; main()", *arguments],
             env={**os.environ, **self.environment},
             stdin=stdin,
             stdout=subprocess.PIPE,

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tests.sync.conftest import Erp, Install, Installation, Start
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def erp(start: Start) -> Erp:
     return start("--tenant", "acme", "--items", "120").tenants["acme"]

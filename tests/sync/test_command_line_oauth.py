@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.sandbox.idp_client import Provider
     from tests.sync.conftest import Erp, Install, Installation, Start
 
+pytestmark = pytest.mark.long
+
 KEY = "acme-s4"
 CLIENT = "encours-basic"
 PARTNER = "https://partner.example"

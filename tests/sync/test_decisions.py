@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from encours.decisions import Decisions
     from tests.sync.conftest import Erp, Install, Installation, Start
 
+pytestmark = pytest.mark.long
+
 KEY = "acme-s4"
 ITEMS = "A_OperationalAcctgDocItemCube"
 FOR_EVER = 1_000

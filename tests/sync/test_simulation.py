@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tests.sync.conftest import Install
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def tenants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Any]]:
     """What a sandbox says that is started as `make run` starts it, with fewer items."""

@@ -23,6 +23,8 @@ from receivables.errors import HubError, Misconfigured, Rejected, Transient
 if TYPE_CHECKING:
     from tests.sync.conftest import Erp, Install, Installation, Start
 
+pytestmark = pytest.mark.long
+
 KEY = "example-s4"
 ITEMS = "A_OperationalAcctgDocItemCube"
 FOR_EVER = 1_000

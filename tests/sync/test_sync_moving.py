@@ -23,6 +23,8 @@ from tests.sync.test_sync_intacct import owed as owed_to_globex
 if TYPE_CHECKING:
     from tests.sync.conftest import Erp, Install, Installation, Start
 
+pytestmark = pytest.mark.long
+
 SMALL = {"history_months": 1, "page_size": 100}
 BUSINESS = {"invoices": 3, "payments": 2, "partials": 1, "credit_memos": 1, "reversals": 1}
 
@@ -210,7 +212,6 @@ def connected(install: Install, globex: Intacct) -> Installation:
     return installed
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("stream", ["invoices", "adjustments", "receipts", "allocations"])
 @pytest.mark.parametrize(
     "kind", ["invoices", "payments", "applied_credits", "overpayments", "payment_reversals"]

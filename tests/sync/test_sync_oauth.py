@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from tests.sandbox.idp_client import Provider
     from tests.sync.conftest import Erp, Install, Installation, Start
 
+pytestmark = pytest.mark.long
+
 SECONDS = int(os.environ.get("ENCOURS_TEST_OAUTH_SECONDS", "90"))
 LIFE = 5  # seconds of a token in the long proof
 CLIENT = "encours-basic"
@@ -271,7 +273,6 @@ class Trouble:
             self.happened.append(kind)
 
 
-@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_syncs_in_a_row_lose_nothing_to_tokens_of_seconds(scene: Callable[..., Scene]) -> None:
     """A sync that ends as Transient is tried again, as Airflow would; nothing fails for good."""

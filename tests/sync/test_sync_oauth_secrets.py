@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from tests.sandbox.idp_client import Provider
     from tests.sync.conftest import Erp, Install, Installation, Start
 
+pytestmark = pytest.mark.long
+
 PARTNER = "https://partner.example"
 WRONGLY_ANSWERED = (
     "error_with_error_and_token", "ok_with_error_and_token", "message_only", "not_json", "truncated",

@@ -9,6 +9,7 @@ import base64
 import logging
 import secrets
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -109,8 +110,10 @@ class Scene:
         """A command in a process of its own, whose place in the process list is looked at while it runs."""
         with self.installation.started(*arguments) as process:
             seen = psutil.Process(process.pid)
+            while not (line := seen.cmdline()) and process.poll() is None:
+                time.sleep(0.01)  # it is just about to begin
             self.processes += [
-                *seen.cmdline(),
+                *line,
                 *(f"{name}={value}" for name, value in seen.environ().items()),
             ]
             self.printed += process.communicate(timeout=120)
