@@ -2,7 +2,8 @@
 
 The cost is processor time, user and system, of the client and of its own PostgreSQL server together, to
 bring accounting items into typed, keyed rows: a first load, nothing changed, 1 % changed. Refuses two
-million rows and more with less than 20 GB of free disk. What signing a request costs is measured before.
+million rows and more with less than 20 GB of free disk. What signing a request costs is measured before;
+what proving an audit costs, with `--only audit`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import signing
+from benchmarks import audit, signing
 from benchmarks.contenders import CONTENDERS, OURS, PEER, Contender
 from benchmarks.measure import Cost
 
@@ -56,7 +57,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="How often each takes its turn.")] = 3,
     home: Annotated[Path | None, typer.Option(help="Where pages and databases are put.")] = None,
     only: Annotated[
-        str | None, typer.Option(help="Measure only ours, or only dlt: no ratios then. Or only signing.")
+        str | None, typer.Option(help="Only ours, or only dlt: no ratios then. Or only signing, or audit.")
     ] = None,
     *,
     check: Annotated[bool, typer.Option("--check", help="End with 1 when a budget is missed.")] = False,
@@ -65,11 +66,12 @@ def main(
     console = Console()
     if not console.is_terminal:
         console.width = 100  # of a file or a pipe: the table must fit
-    console.print(signing.table(signing.measured(rounds)))
-    if only == "signing":
-        return
     place = home or Path(tempfile.gettempdir()) / "encours-bench"
     place.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if only in ALONE:
+        ALONE[only](place, rounds, console)
+        return
+    show_signing(place, rounds, console)
     free = shutil.disk_usage(place).free
     if rows >= LARGE and free < FREE_BYTES:
         console.print(
@@ -93,6 +95,21 @@ def main(
         raise typer.Exit(1)
 
 
+def show_signing(_place: Path, rounds: int, console: Console) -> None:
+    """Measures what signing a request costs."""
+    console.print(signing.table(signing.measured(rounds)))
+
+
+def show_audit(place: Path, _rounds: int, console: Console) -> None:
+    """Measures what proving an audit costs."""
+    with new_folder(place) as folder, audit.new_database(folder) as database:
+        took = audit.seconds(database, folder)
+    console.print(f"{audit.ENTRIES:,} entries of an audit proven in {took:.2f} s.")
+
+
+ALONE = {"signing": show_signing, "audit": show_audit}
+
+
 def written(place: Path, rows: int, console: Console) -> Path:
     """The folder of the pages of today, written once."""
     today = datetime.now(UTC).date().isoformat()
@@ -105,14 +122,20 @@ def written(place: Path, rows: int, console: Console) -> Path:
 
 def one_turn(contender: Contender, pages: Path, place: Path) -> Iterator[tuple[Case, Cost]]:
     """The three cases in their order, on a database that is new; their addresses are the same."""
+    port = free_port()
+    with new_folder(place) as folder, contender(folder, f"http://127.0.0.1:{port}") as run:
+        for case in CASES:
+            with served(pages, case.name, port):
+                yield case, run()
+
+
+@contextmanager
+def new_folder(place: Path) -> Iterator[Path]:
+    """A folder of a database, which the server's own user can enter too; it goes with the block."""
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=place))
     folder.chmod(0o755)
-    port = free_port()
     try:
-        with contender(folder, f"http://127.0.0.1:{port}") as run:
-            for case in CASES:
-                with served(pages, case.name, port):
-                    yield case, run()
+        yield folder
     finally:
         shutil.rmtree(folder)
 

@@ -10,7 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import psycopg
@@ -18,10 +20,13 @@ import pytest
 import requests
 
 from benchmarks import __main__ as benchmark
-from benchmarks import items, pages, signing
+from benchmarks import audit, items, pages, signing
 from benchmarks.contenders import postmaster
 from benchmarks.measure import Cost, measured, server_seconds
 from encours.postgres import Postgres
+
+if TYPE_CHECKING:
+    from tests.conftest import Database
 
 ROWS = 2_500
 TODAY = date(2026, 11, 24)
@@ -129,3 +134,8 @@ def test_each_way_to_sign_is_measured_beside_the_floor() -> None:
         request = requests.Request("GET", f"{signing.ORIGIN}/").prepare()
         assert len(sign(request).headers["Authorization"]) > 40
     assert signing.table(found).row_count == 3
+
+
+def test_the_audit_that_is_measured_is_proven_whole(database: Database, tmp_path: Path) -> None:
+    connect = partial(psycopg.connect, database.url("encours_identity"))
+    assert audit.seconds(connect, tmp_path, entries=1_500) > 0
