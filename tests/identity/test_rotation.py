@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,14 +17,18 @@ import psycopg
 import pytest
 
 from identity.authority import Authority
+from identity.credentials import SQL
 from identity.errors import Denied
 from identity.kinds import Basic, IntacctLogin
 from identity.kms import LocalKms
 from identity.rotation import SEALED
 from identity.secret import Key, Secret
+from identity.vault import Place, Vault
 
 AsRole = Callable[[str, int | None], AbstractContextManager[psycopg.Connection[Any]]]
 TENANTS = (1, 2)
+CREATE = SQL["create"]
+NAMES = re.findall(r"%\((\w+)\)s", CREATE)
 # Columns that hold a sealed text: a new one has to be rotated as well.
 SEALED_COLUMNS = """
 select c.table_name, c.column_name from information_schema.columns c
@@ -150,3 +157,50 @@ def test_readers_and_writers_notice_nothing(authority: Authority, credentials: d
     assert not faults
     assert rounds[0] > 0
     assert authority.keys.versions(TENANTS).keys() == {authority.keys.current()}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_twenty_thousand_rows_are_sealed_again_while_they_are_read(
+    authority: Authority, as_role: AsRole, kms: LocalKms
+) -> None:
+    ids = [UUID(int=n) for n in range(1, 20_001)]
+    with as_role("encours_identity", 1) as connection, connection.cursor() as cursor:
+        vault = Vault(kms)
+        cursor.executemany(CREATE, [sealed(vault, connection, credential_id) for credential_id in ids])
+    before, stop, faults, reads = authority.keys.current(), threading.Event(), list[BaseException](), [0, 0]
+
+    def read(reader: int) -> None:
+        chosen = random.Random(reader)
+        try:
+            while not stop.is_set():
+                credential_id = chosen.choice(ids)
+                assert authority.credentials.opened(1, credential_id).secret == Secret(f"p{credential_id}")
+                reads[reader] += 1
+        except BaseException as fault:  # noqa: BLE001 - it is told below
+            faults.append(fault)
+
+    threads = [threading.Thread(target=read, args=[reader]) for reader in range(2)]
+    for thread in threads:
+        thread.start()
+    after = authority.keys.begin()
+    sealed_again = sum(authority.keys.seal_again([1], by="admin"))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    assert min(reads) > 100
+    assert (before != after, sealed_again) == (True, len(ids))
+    assert authority.keys.versions([1]) == {after: len(ids) + 1}, (
+        "and the key of the audit's chain, new as well"
+    )
+
+
+def sealed(vault: Vault, connection: psycopg.Connection[Any], credential_id: UUID) -> dict[str, Any]:
+    """A row of a password that is told by its id; what a password does not have is null."""
+    place = Place(1, str(credential_id), "secret")
+    text = vault.seal(connection, place, Secret(f"p{credential_id}"))
+    row: dict[str, Any] = dict.fromkeys(NAMES)
+    row |= {"credential_id": credential_id, "tenant_id": 1, "kind": "basic", "label": "many", "subject": "U"}
+    row |= {"key_version": text.key_version, "wrapped_key": text.wrapped_key, "secret": text.ciphertext}
+    return row | {"at": datetime.now(UTC), "by": "test"}
