@@ -173,10 +173,10 @@ class _Exchange:
     def within(self, seconds: float, outgoing: _Outgoing | None) -> Reply | None:
         """The answer; None if it is not complete in time. Raises what the transport raises."""
         future: Future[Reply] = Future()
-        threading.Thread(target=self._run, args=(future,), daemon=True).start()
         try:
+            threading.Thread(target=self._run, args=(future,), daemon=True).start()
             wait([future], seconds)
-        finally:  # also if a signal ends the wait: a task's own time-out, an interrupt
+        finally:  # also if a signal ends it: a task's own time-out, an interrupt
             if not future.done():
                 self._give_up(outgoing)
         return None if self._too_late.is_set() else future.result()
