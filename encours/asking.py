@@ -12,11 +12,14 @@ import pydantic
 
 from connectors.kit.addresses import Network
 from encours.registry import Connector
+from encours.systems import settings_of, system_named
 from encours.transport import transport
 from identity.asking import Asking
 from identity.authority import Authority
-from identity.errors import IdentityError
+from identity.errors import Denied, IdentityError
+from identity.token_endpoint import TokenEndpoint
 from identity.token_rows import Holder
+from receivables.errors import Misconfigured
 
 
 def asking(settings: pydantic.BaseModel, networks: Sequence[Network]) -> Asking:
@@ -30,21 +33,38 @@ def asking(settings: pydantic.BaseModel, networks: Sequence[Network]) -> Asking:
     )
 
 
-def keep_alive(
-    authority: Authority, links: Sequence[tuple[Connector, str, Asking]], now: datetime
-) -> Iterator[tuple[Connector, IdentityError | None]]:
-    """Renews the grants of these connectors (each with its origin and the way to its provider) that lie idle.
+def token_endpoint(
+    connector: Connector, authority: Authority, networks: Sequence[Network]
+) -> TokenEndpoint | None:
+    """Where a connector's tokens come from; None: its system is not reached over a network.
 
-    Gives a connector of each that was due, with what hindered its renewal.
+    Raises Misconfigured for settings that are wrong.
+    """
+    settings = settings_of(connector.system, connector.settings, connector.key)
+    origin = system_named(connector.system).origin(settings)
+    return None if origin is None else authority.asker(asking(settings, networks), origin)
+
+
+def keep_alive(
+    connectors: Sequence[Connector], authority: Authority, networks: Sequence[Network], now: datetime
+) -> Iterator[tuple[Connector, IdentityError | None]]:
+    """Renews the grants of these connectors that lie idle.
+
+    Gives a connector of each that was due, with what hindered its renewal; others are renewed all the same.
     """
     by_holder = {
-        Holder(connector.tenant_id, connector.credential_id): (connector, authority.asker(way, origin))
-        for connector, origin, way in links
+        Holder(connector.tenant_id, connector.credential_id): connector
+        for connector in connectors
         if connector.credential_id is not None
     }
+
+    def way(holder: Holder) -> TokenEndpoint | None:
+        connector = by_holder.get(holder)
+        try:
+            return None if connector is None else token_endpoint(connector, authority, networks)
+        except Misconfigured as error:
+            raise Denied("misconfigured", str(error)) from error
+
     tenants = sorted({holder.tenant_id for holder in by_holder})
-    asked = authority.tokens.keep_alive(
-        tenants, now, lambda holder: by_holder[holder][1] if holder in by_holder else None
-    )
-    for holder, error in asked:
-        yield by_holder[holder][0], error
+    for holder, error in authority.tokens.keep_alive(tenants, now, way):
+        yield by_holder[holder], error

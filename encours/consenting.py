@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from connectors.kit.addresses import Network
-from encours.asking import asking
+from encours.asking import token_endpoint
 from encours.registry import Connector
-from encours.systems import settings_of, system_named
 from encours.translation import translated
 from identity.authority import Authority
 from identity.consents import Tell
@@ -31,14 +30,12 @@ def connect(
 
     Raises Misconfigured (the person refused, or the code ran out) and Transient (the provider is away).
     """
-    settings = settings_of(connector.system, connector.settings, connector.key)
-    origin = system_named(connector.system).origin(settings)
-    if connector.credential_id is None or origin is None:
+    endpoint = token_endpoint(connector, authority, networks)
+    if connector.credential_id is None or endpoint is None:
         raise Misconfigured(f"{connector.key} has no credential that a person could consent to.")
     holder = Holder(connector.tenant_id, connector.credential_id)
     with translated(connector.key):
         if isinstance(consent, Secret):
             authority.consents.adopt(holder, consent, by=by)
             return
-        endpoint = authority.asker(asking(settings, networks), origin)
         authority.consents.by_device(holder, endpoint, consent, by=by)

@@ -22,7 +22,7 @@ from encours import overview as standing
 from encours import replay as replaying
 from encours import sync as syncing
 from encours.access import Lending
-from encours.asking import asking, keep_alive
+from encours.asking import keep_alive
 from encours.credential import Typed, material, refuse_needless
 from encours.database import Database
 from encours.decisions import Decisions
@@ -385,12 +385,8 @@ class Hub:
 
         Gives the key of a connector of each that was due, and what hindered its renewal, if anything.
         """
-        links = []
-        for connector in self.registry.connectors():
-            settings = settings_of(connector.system, connector.settings, connector.key)
-            if origin := system_named(connector.system).origin(settings):
-                links.append((connector, origin, asking(settings, self.settings.private_networks)))
-        renewed = keep_alive(self.authority, links, self.clock())
+        connectors, networks = self.registry.connectors(), self.settings.private_networks
+        renewed = keep_alive(connectors, self.authority, networks, self.clock())
         return [(connector.key, None if error is None else str(error)) for connector, error in renewed]
 
 

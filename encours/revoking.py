@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectors.kit.addresses import Network
-from encours.asking import asking
+from encours.asking import token_endpoint
 from encours.registry import Connector, Registry
-from encours.systems import settings_of, system_named
 from encours.translation import translated
 from identity.authority import Authority
 from identity.token_rows import Holder
@@ -39,9 +38,8 @@ def revoke(
 
     Raises Misconfigured and Transient where the provider is in the way; the connectors are paused even so.
     """
-    settings = settings_of(connector.system, connector.settings, connector.key)
-    origin = system_named(connector.system).origin(settings)
-    if connector.credential_id is None or origin is None:
+    endpoint = token_endpoint(connector, authority, networks)
+    if connector.credential_id is None or endpoint is None:
         raise Misconfigured(f"{connector.key} has no credential, so it has no token.")
     if not reason.strip():
         raise Misconfigured(f"{connector.key}: say why its token is revoked.")
@@ -51,7 +49,6 @@ def revoke(
             why = f"its token was revoked: {reason}"
             registry.change(each, state="paused", paused_reason=why, changed_by=by)
             paused.append(each.key)
-    endpoint = authority.asker(asking(settings, networks), origin)
     with translated(connector.key):
         told = authority.revocation.revoke(
             Holder(connector.tenant_id, connector.credential_id), endpoint.revoke, by=by, reason=reason

@@ -179,8 +179,16 @@ def test_grants_that_lie_idle_are_kept_alive(idps: Idps, installation: Installat
         hub.authority.tokens.adopt(Holder(made.tenant_id, made.credential_id), refresh, by="test")
     assert sorted(hub.keep_alive()) == [("one", None), ("two", None)], "never used, as far as we know"
     assert hub.keep_alive() == []
-    strict.control("end", {"subject": "bruno"})
+    (connector, *_) = hub.registry.connectors()
+    broken = hub.registry.change(connector, settings={}, changed_by="test")
     later = Hub(hub.settings, clock=lambda: hub.clock() + timedelta(days=4))
+    one, two = sorted(later.keep_alive())
+    assert one[0] == connector.key == "one"
+    assert "base_url: Field required" in str(one[1])
+    assert two == ("two", None), "settings that are wrong hinder nobody else"
+    hub.registry.change(broken, settings=connector.settings, changed_by="test")
+    strict.control("end", {"subject": "bruno"})
+    later = Hub(hub.settings, clock=lambda: hub.clock() + timedelta(days=8))
     one, two = sorted(later.keep_alive())
     assert one == ("one", None)
     assert two[0] == "two"
