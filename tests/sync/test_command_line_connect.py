@@ -217,9 +217,9 @@ def test_a_refresh_token_is_brought_along(
     ],
 )
 def test_half_a_refresh_token_is_refused_in_words(
-    installation: Installation, added: str, options: list[str], said: str
+    installation: Installation, fresh: str, options: list[str], said: str
 ) -> None:
-    code, _, complaint = installation.command("connectors", "connect", added, *options)
+    code, _, complaint = installation.command("connectors", "connect", fresh, *options)
     assert code == 1
     assert said in " ".join(complaint.split())
 
