@@ -41,7 +41,7 @@ class Unauthorised(Transient):
 STATUSES: Final[dict[int, tuple[type[HubError], str]]] = {
     401: (
         Unauthorised,
-        "refused the user name or password (401). Replace the connector's credential, or unlock the user.",
+        "refused the connector's credential (401). Replace it, or unlock its user or client.",
     ),
     403: (
         NotOffered,

@@ -86,7 +86,7 @@ def test_an_answer_that_always_breaks_off_is_transient() -> None:
 @pytest.mark.parametrize(
     ("status", "kind", "words"),
     [
-        (401, Misconfigured, "refused the user name or password (401)"),
+        (401, Misconfigured, "refused the connector's credential (401)"),
         (403, NotOffered, "refused access (403)"),
         (404, NotOffered, "does not know this address (404)"),
         (400, Rejected, "refused the request (400)"),

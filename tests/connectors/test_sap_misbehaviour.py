@@ -109,7 +109,7 @@ def test_amounts_without_a_currency_are_refused(erp: Erp) -> None:
 
 def test_a_wrong_password_is_misconfigured_and_not_shown(erp: Erp) -> None:
     with access_to(erp, password="not-the-passw0rd") as access:
-        with pytest.raises(Misconfigured, match=r"refused the user name or password \(401\)") as raised:
+        with pytest.raises(Misconfigured, match=r"refused the connector's credential \(401\)") as raised:
             SYSTEM.totals(access, [])
         checks = list(SYSTEM.test(access))
     assert "not-the-passw0rd" not in str(raised.value) + repr(checks)

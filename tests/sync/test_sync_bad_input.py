@@ -80,7 +80,11 @@ def fails(installation: Installation, error: type[HubError], *words: str) -> Non
 def test_a_wrong_password(installation: Installation, erp: Erp) -> None:
     installation.hub.replace_credential(KEY, NewCredential(erp.user, Secret("not the password")))
     fails(
-        installation, Misconfigured, "control_totals", "refused the user name or password (401)", "credential"
+        installation,
+        Misconfigured,
+        "control_totals",
+        "refused the connector's credential (401)",
+        "credential",
     )
 
 
