@@ -24,18 +24,19 @@ class Database:
     @contextmanager
     def app(self) -> Iterator[psycopg.Connection[Any]]:
         """A connection as the application role; Transient while the database is away."""
-        with self._connected("encours_app") as connection:
+        try:
+            connection = self._connected("encours_app")
+        except psycopg.OperationalError as error:
+            start = " Start it: encours up." if self._settings.embedded else f" It says: {error}"
+            raise Transient(f"The hub's database does not answer.{start}") from error
+        with connection:
             yield connection
 
     @contextmanager
     def identity(self) -> Iterator[psycopg.Connection[Any]]:
-        """A connection as the role of identity, for identity alone; Transient while the database is away."""
+        """A connection as the role of identity, for identity alone; raises psycopg.OperationalError."""
         with self._connected("encours_identity") as connection:
             yield connection
 
     def _connected(self, role: Role) -> psycopg.Connection[Any]:
-        try:
-            return psycopg.connect(self._settings.database_url(role), connect_timeout=PATIENCE)
-        except psycopg.OperationalError as error:
-            start = " Start it: encours up." if self._settings.embedded else f" It says: {error}"
-            raise Transient(f"The hub's database does not answer.{start}") from error
+        return psycopg.connect(self._settings.database_url(role), connect_timeout=PATIENCE)

@@ -47,7 +47,7 @@ class Database(Protocol):
     """Gives a connection of the role encours_identity; leaving it in order commits, else rolls back."""
 
     def __call__(self) -> AbstractContextManager[psycopg.Connection[Any]]:
-        """A connection nobody else uses meanwhile."""
+        """A connection nobody else uses meanwhile; raises psycopg.OperationalError while there is none."""
 
 
 class Exchange(Protocol):

@@ -10,6 +10,7 @@ Sources: RFC 6749, 6; RFC 9700, 4.14 (rotation and reuse).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -37,6 +38,7 @@ from identity.vault import Vault
 
 SQL = queries(__file__)
 LONGEST_PAUSE: Final = timedelta(seconds=30)  # before a refresh token is tried once more
+AWAY: Final = (0.5, 1, 2, 4, 8, 15)  # seconds between tries to store an answer while the database is away
 UNREACHED: Final = "unreached"  # nothing was sent
 GONE: Final = "invalid_grant"  # RFC 6749, 5.2
 CONNECT_AGAIN: Final = "The provider no longer honours this grant. A person must connect the service again."
@@ -210,9 +212,25 @@ class Tokens:
         return refresh
 
     def _granted(self, wish: Wish, client: OAuthClient, intent: _Intent, granted: Granted) -> Token:
-        """Stores what was granted; of too little only the refresh token, which may be the last one good."""
-        scope, asked = granted.scope, provider(client.provider).answered(scopes(client))
-        enough = scope is None or asked <= scope
+        """Stores what was granted, if it is enough, and gives it."""
+        asked = provider(client.provider).answered(scopes(client))
+        token_id = self._persistently(lambda: self._kept(wish, client, intent, granted, asked))
+        self._passing("token_stored")
+        refuse_narrower(granted, asked)
+        if token_id is None:
+            return self._now(wish)
+        return token_of(
+            token_id, granted.access, intent.at, intent.at + timedelta(seconds=granted.expires_in)
+        )
+
+    def _kept(
+        self, wish: Wish, client: OAuthClient, intent: _Intent, granted: Granted, asked: Collection[str]
+    ) -> UUID | None:
+        """The stored token's id; of too little only the refresh token is kept, maybe the last one good.
+
+        None if somebody else has put another token in place meanwhile.
+        """
+        enough = granted.scope is None or granted.scope.issuperset(asked)
         # Some providers give one to a client of its own right as well, which can ask again without.
         refresh = granted.refresh or intent.refresh if client.grant == REFRESH_TOKEN else None
         with of_tenant(self._database, wish.holder.tenant_id) as connection:
@@ -226,17 +244,22 @@ class Tokens:
             )
             if token_id is not None:
                 event = "issued" if intent.refresh is None else "refreshed"
-                told = None if scope is None else " ".join(sorted(scope))
+                told = None if granted.scope is None else " ".join(sorted(granted.scope))
                 facts = {**_about(client), "token": str(token_id), "scope": told}
                 self._tell(connection, wish.holder, wish.by, event, facts)
             self._passing("token_storing")
-        self._passing("token_stored")
-        refuse_narrower(granted, asked)
-        if token_id is None:
-            return self._now(wish)
-        return token_of(
-            token_id, granted.access, intent.at, intent.at + timedelta(seconds=granted.expires_in)
-        )
+        return token_id
+
+    def _persistently(self, store: Callable[[], UUID | None]) -> UUID | None:
+        """Stores an answer although the database is away for a while: it exists nowhere else.
+
+        Whoever has asked meanwhile, as the lock may be lost with the server, is seen by the fence.
+        """
+        for pause in AWAY:
+            with contextlib.suppress(psycopg.OperationalError):
+                return store()
+            self._sleep(pause)
+        return store()
 
     def _unanswered(self, wish: Wish, client: OAuthClient, intent: _Intent, error: TryLater) -> None:
         """What was not sent leaves all as it was; what was sent leaves it uncertain."""

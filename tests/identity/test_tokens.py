@@ -309,6 +309,42 @@ def test_an_answer_that_comes_after_a_new_consent_does_not_replace_it(play: Play
     assert scene.current(holder).token_id == found[0].token_id
 
 
+@pytest.mark.parametrize("point", ["token_answered", "token_storing"])
+def test_an_answer_is_stored_once_the_database_is_back(play: Play, database: Database, point: str) -> None:
+    scene = play("--profile", "strict")
+    holder = scene.consented()
+    first = scene.current(holder)
+    calls = len(scene.calls())
+
+    with psycopg.connect(database.postgres.url(SUPERUSER, database.name), autocommit=True) as superuser:
+
+        def away(passed: str) -> None:
+            if passed == point and not scene.slept:
+                superuser.execute("alter role encours_identity nologin")
+                superuser.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'encours_identity'"
+                )
+
+        def back(seconds: float) -> None:
+            scene.slept.append(seconds)
+            if len(scene.slept) == 3:
+                superuser.execute("alter role encours_identity login")
+
+        authority = scene.another(sleep=back, passing=away)
+        try:
+            token = authority.tokens.current(scene.wish(holder, first.token_id))
+        finally:
+            superuser.execute("alter role encours_identity login")
+
+    assert scene.slept == [0.5, 1, 2]
+    assert scene.alive(token)
+    assert len(scene.calls()) == calls + 1
+    assert scene.row(holder)["state"] == "ok"
+    assert scene.current(holder).access.reveal() == token.access.reveal()
+    assert scene.events()["refreshed"] == 2
+    assert scene.alive(scene.current(holder, token.token_id)), "and the grant goes on"
+
+
 def test_a_zombie_is_fenced_off(play: Play, database: Database) -> None:
     """Its lock's connection is gone while it waits for the provider; another process renews meanwhile."""
     scene = play("--profile", "graceful")

@@ -18,6 +18,7 @@ from identity.audit import Entry
 from identity.authority import Authority
 from identity.kms import LocalKms
 from identity.oauth import OAuthClient
+from identity.ports import Passing, Sleep
 from identity.secret import Secret
 from identity.signing import OriginAuth
 from identity.token_rows import Holder, Token
@@ -55,14 +56,14 @@ class Scene:
         self.asking = asking()
         self.authority = self.another()
 
-    def another(self) -> Authority:
+    def another(self, *, sleep: Sleep | None = None, passing: Passing | None = None) -> Authority:
         """The authority as another process has it."""
         return Authority(
             lambda: psycopg.connect(self.database.url("encours_identity")),
             LocalKms(self.key_file),
             self.now,
-            sleep=self.slept.append,
-            passing=self.passed.append,
+            sleep=sleep or self.slept.append,
+            passing=passing or self.passed.append,
         )
 
     def now(self) -> datetime:
