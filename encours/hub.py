@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from types import TracebackType
@@ -17,7 +17,7 @@ from uuid import UUID
 
 from connectors.kit.steps import checked
 from connectors.kit.stream import Check
-from encours import consenting, inventory, listing, reports
+from encours import consenting, listing, reports
 from encours import overview as standing
 from encours import replay as replaying
 from encours import sync as syncing
@@ -165,10 +165,11 @@ class Hub:
                 tokens=auth.tokens,
             )
 
-    def overview(self) -> list[ConnectorStatus]:
-        """Every connector as the console and `encours status` show it, what needs a look first."""
-        ended = inventory.ended(self.registry.tenants(), self.authority)
-        return standing.overview(self.registry.connectors(), self.store, ended, self.clock())
+    def overview(self, keys: Collection[str] | None = None) -> list[ConnectorStatus]:
+        """Every connector, or these, as the console and `encours status` show it, what needs a look first."""
+        shown = [c for c in self.registry.connectors() if keys is None or c.key in keys]
+        ended = self.authority.inventory.ended({c.tenant_id for c in shown})
+        return standing.overview(shown, self.store, ended, self.clock())
 
     def tie_out(self, key: str, run: int | None = None) -> TieOutReport:
         """The comparison of this run, or of the latest compared one; Misconfigured if there is none."""

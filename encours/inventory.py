@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from encours.findings import Finding, findings
 from encours.registry import Connector, Registry, Tenant
 from encours.translation import translated
 from identity.authority import Authority
-from identity.inventory import NEEDS_CONSENT
+from identity.inventory import Holding
 from receivables.errors import Misconfigured
-from receivables.store import RunToken, Store
+from receivables.store import LastRun, RunToken, Store
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Inventoried:
     connectors: Sequence[str]
     last_run: str | None
     last_used_at: datetime | None
+    findings: Sequence[Finding]
 
 
 @dataclass(frozen=True)
@@ -56,45 +58,42 @@ def inventory(
 ) -> list[Inventoried]:
     """Every credential of these tenants."""
     connectors = registry.connectors()
-    names = {c.connector_id: c.key for c in connectors}
     found = []
     for tenant in tenants:
         last = {one.credential_id: one for one in store.last_runs(tenant.tenant_id)}
         with translated(tenant.key):
             holdings = authority.inventory.holdings(tenant.tenant_id)
-        for held in holdings:
-            run = last.get(held.credential_id)
-            found.append(
-                Inventoried(
-                    tenant=tenant.key,
-                    credential_id=held.credential_id,
-                    kind=held.kind,
-                    owner=held.owner,
-                    purpose=held.purpose,
-                    service=held.service,
-                    subject=held.subject,
-                    scopes_asked=held.facts.get("scopes", []),
-                    scopes_granted=None if held.scope is None else held.scope.split(),
-                    token_id=held.token_id if held.expires_at else None,
-                    issued_at=held.issued_at,
-                    expires_at=held.expires_at,
-                    condition=held.condition(now),
-                    connectors=[c.key for c in connectors if c.credential_id == held.credential_id],
-                    last_run=f"{names.get(run.connector_id, 'removed')} run {run.number}" if run else None,
-                    last_used_at=run.told_at if run else None,
-                )
-            )
+        found += [
+            _inventoried(tenant, held, connectors, last.get(held.credential_id), now) for held in holdings
+        ]
     return found
 
 
-def ended(tenants: Sequence[Tenant], authority: Authority) -> dict[UUID, str]:
-    """What people call the service of each credential for which a person must consent again."""
-    return {
-        held.credential_id: held.title
-        for tenant in tenants
-        for held in authority.inventory.holdings(tenant.tenant_id)
-        if held.state == NEEDS_CONSENT
-    }
+def _inventoried(
+    tenant: Tenant, held: Holding, connectors: Sequence[Connector], run: LastRun | None, now: datetime
+) -> Inventoried:
+    names = {c.connector_id: c.key for c in connectors}
+    signing = [c.key for c in connectors if c.credential_id == held.credential_id]
+    last_used_at = run.told_at if run else None
+    return Inventoried(
+        tenant=tenant.key,
+        credential_id=held.credential_id,
+        kind=held.kind,
+        owner=held.owner,
+        purpose=held.purpose,
+        service=held.service,
+        subject=held.subject,
+        scopes_asked=held.facts.get("scopes", []),
+        scopes_granted=None if held.scope is None else held.scope.split(),
+        token_id=held.token_id if held.expires_at else None,
+        issued_at=held.issued_at,
+        expires_at=held.expires_at,
+        condition=held.condition(now),
+        connectors=signing,
+        last_run=f"{names.get(run.connector_id, 'removed')} run {run.number}" if run else None,
+        last_used_at=last_used_at,
+        findings=findings(held, signing, last_used_at, now),
+    )
 
 
 def uses(connectors: Sequence[Connector], store: Store, **narrowed: Any) -> list[Use]:

@@ -44,8 +44,8 @@ def revoke(
     if not reason.strip():
         raise Misconfigured(f"{connector.key}: say why its token is revoked.")
     paused = []
-    for each in registry.connectors():
-        if each.credential_id == connector.credential_id and each.state != "paused":
+    for each in signing(connector, registry):
+        if each.state != "paused":
             why = f"its token was revoked: {reason}"
             registry.change(each, state="paused", paused_reason=why, changed_by=by)
             paused.append(each.key)
@@ -54,6 +54,11 @@ def revoke(
             Holder(connector.tenant_id, connector.credential_id), endpoint.revoke, by=by, reason=reason
         )
     return Revoked(paused, SENTENCES[told])
+
+
+def signing(connector: Connector, registry: Registry) -> list[Connector]:
+    """The connectors that sign with this one's credential, itself among them."""
+    return [each for each in registry.connectors() if each.credential_id == connector.credential_id]
 
 
 SENTENCES = {

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from encours import inventory
 from encours.inventory import Inventoried, Use
-from encours.revoking import Revoked, revoke
+from encours.revoking import Revoked, revoke, signing
 from encours.translation import translated
 from identity.audit import Entry, Verification
 from identity.export import ocsf
+from receivables.errors import Misconfigured
 
 if TYPE_CHECKING:
     from connectors.kit.addresses import Network
@@ -73,6 +74,20 @@ class Security:
         """Which token signed which run of one connector or of all; narrowed as store.run_tokens is."""
         chosen = [self._registry.connector(key)] if key else self._registry.connectors()
         return inventory.uses(chosen, self._store, **narrowed)
+
+    def assign(self, key: str, *, owner: str | None, purpose: str | None, by: str) -> None:
+        """Says who answers for a connector's credential and what it is for; None leaves what was said."""
+        connector = self._registry.connector(key)
+        if connector.credential_id is None:
+            raise Misconfigured(f"{key} has no credential.")
+        with translated(key):
+            self._authority.credentials.assign(
+                connector.tenant_id, connector.credential_id, owner=owner, purpose=purpose, by=by
+            )
+
+    def signing(self, key: str) -> list[str]:
+        """The connectors that sign with this one's credential: they go stale when its token is revoked."""
+        return [each.key for each in signing(self._registry.connector(key), self._registry)]
 
     def revoke(self, key: str, reason: str, *, by: str) -> Revoked:
         """Ends the token of a connector's credential, and pauses all that sign with it; see revoking."""

@@ -97,6 +97,25 @@ class Credentials:
             connection.execute(SQL["end_token"], _key(tenant_id, credential_id))
             self._tell(connection, "replaced", row, by, {})
 
+    def assign(
+        self, tenant_id: int, credential_id: UUID, *, owner: str | None, purpose: str | None, by: str
+    ) -> None:
+        """Says who answers for it and what it is for; None leaves what was said. Its secret stays."""
+        texts = {"by": by, "owner": owner, "purpose": purpose}
+        for name, text in texts.items():
+            _check_text(name, text)
+        with of_tenant(self._database, tenant_id) as connection:
+            if connection.execute(SQL["assign"], {**_key(tenant_id, credential_id), **texts}).rowcount == 0:
+                raise _unknown(tenant_id, credential_id)
+            self._audit.tell(
+                connection,
+                tenant_id=tenant_id,
+                event="assigned",
+                credential_id=credential_id,
+                by=by,
+                facts={"owner": owner, "purpose": purpose},
+            )
+
     def remove(self, tenant_id: int, credential_id: UUID, *, by: str) -> None:
         """Deletes it; the audit keeps what was told of it. Ask the registry first who still signs with it."""
         _check_text("by", by)

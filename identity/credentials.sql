@@ -16,6 +16,12 @@ set kind = %(kind)s, subject = %(subject)s, header = %(header)s, company = %(com
     sender_secret = %(sender_secret)s, replaced_at = %(at)s, replaced_by = %(by)s
 where tenant_id = %(tenant_id)s and credential_id = %(credential_id)s;
 
+-- name: assign
+-- Who answers for the credential and what it is for, where that is said.
+update identity.credential
+set owner = coalesce(%(owner)s, owner), purpose = coalesce(%(purpose)s, purpose)
+where tenant_id = %(tenant_id)s and credential_id = %(credential_id)s;
+
 -- name: end_token
 -- The token that was got with this credential is forgotten.
 delete from identity.token where tenant_id = %(tenant_id)s and credential_id = %(credential_id)s;

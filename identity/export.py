@@ -32,6 +32,7 @@ class Kind(NamedTuple):
 KINDS: Final[Mapping[str, Kind]] = {
     "connected": Kind(API_ACTIVITY, 1, "Create", "Credential connected"),
     "replaced": Kind(API_ACTIVITY, 3, "Update", "Credential replaced"),
+    "assigned": Kind(API_ACTIVITY, 3, "Update", "Owner or purpose of a credential said"),
     "removed": Kind(API_ACTIVITY, 4, "Delete", "Credential removed"),
     "used": Kind(API_ACTIVITY, 2, "Read", "Credential used by a run"),
     "rotated": Kind(API_ACTIVITY, 3, "Update", "Sealed under another key"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from psycopg.rows import class_row
 
 from identity.errors import Denied
@@ -56,11 +59,6 @@ class Holding:
         """Who gives its tokens, by the provider's name; else the kind of credential."""
         return str(self.facts.get("provider", self.kind))
 
-    @property
-    def title(self) -> str:
-        """The same as people call it; raises Denied for a provider that this version does not know."""
-        return provider(self.service).title if self.kind == OAuthClient.kind else self.kind
-
     def condition(self, now: datetime) -> str:
         """How it stands, in words that people act on; of a credential without tokens: kept."""
         if self.kind != OAuthClient.kind:
@@ -86,6 +84,19 @@ class Inventory:
             "no_credential",
             f"Tenant {tenant_id} has no credential {credential_id}. It may have been removed.",
         )
+
+    def ended(self, tenants: Collection[int]) -> dict[UUID, str]:
+        """What people call the service of each credential for which a person must consent again."""
+        with self._database() as connection:
+            return {
+                credential_id: provider(service).title
+                for tenant_id in tenants
+                for credential_id, service in self._ended(connection, tenant_id)
+            }
+
+    def _ended(self, connection: psycopg.Connection[Any], tenant_id: int) -> list[tuple[UUID, str]]:
+        with of_tenant(partial(nullcontext, connection), tenant_id):
+            return connection.execute(SQL["ended"], {"tenant_id": tenant_id}).fetchall()
 
     def holdings(self, tenant_id: int, credential_id: UUID | None = None) -> list[Holding]:
         """The tenant's credentials with their tokens, by label; `credential_id`: this one alone."""

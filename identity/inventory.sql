@@ -7,3 +7,9 @@ select c.credential_id, c.kind, c.label, c.owner, c.purpose, coalesce(c.subject,
 from identity.credential c left join identity.token t on t.tenant_id = c.tenant_id and t.credential_id = c.credential_id
 where c.tenant_id = %(tenant_id)s and (%(credential_id)s::uuid is null or c.credential_id = %(credential_id)s)
 order by c.label, c.created_at, c.credential_id;
+
+-- name: ended
+-- The tenant's credentials whose provider no longer honours the grant, and who that is.
+select c.credential_id, c.facts ->> 'provider'
+from identity.credential c join identity.token t on t.tenant_id = c.tenant_id and t.credential_id = c.credential_id
+where c.tenant_id = %(tenant_id)s and t.state = 'needs_consent';

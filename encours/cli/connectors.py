@@ -15,7 +15,7 @@ import typer
 from connectors.kit.stream import System
 from connectors.systems import SYSTEMS
 from encours.cli import connecting, credentials
-from encours.cli.output import moment, print_json, print_table, stdout
+from encours.cli.output import confirm, moment, print_json, print_table, stdout
 from encours.configuration import apply as apply_configuration
 from encours.configuration import export as export_configuration
 from encours.credential import NewCredential
@@ -23,7 +23,6 @@ from encours.hub import Hub
 from encours.translation import translated
 from identity.inventory import Holding
 from identity.oauth import REFRESH_TOKEN, OAuthClient
-from receivables.errors import Misconfigured
 
 app = typer.Typer(help="The links between tenants and their ERPs.", no_args_is_help=True)
 add_app = typer.Typer(
@@ -115,8 +114,7 @@ def remove(
     """Stop the schedule and forget the connector; its credential goes if no other connector uses it."""
     with Hub.from_environment() as hub:
         hub.registry.connector(key)
-        if not yes and input(f"Published items and their history stay. Type {key} to remove it: ") != key:
-            raise Misconfigured("Not removed: what was typed is not the connector's key.")
+        confirm(f"Published items and their history stay. Type {key} to remove it:", key, yes=yes)
         hub.remove(key)
     stdout().print(f"{key} is removed.")
 

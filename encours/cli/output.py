@@ -14,6 +14,8 @@ from uuid import UUID
 from rich.console import Console
 from rich.table import Table
 
+from receivables.errors import Misconfigured
+
 
 def stdout() -> Console:
     """The console for results; without a terminal lines are never wrapped."""
@@ -29,6 +31,16 @@ def stderr() -> Console:
 def complain(error: Exception) -> None:
     """Prints what went wrong and what to do, without a stack."""
     stderr().print(str(error), markup=False, style="red")
+
+
+def confirm(question: str, key: str, *, yes: bool) -> None:
+    """Asks to type the connector's key, unless told not to ask; raises Misconfigured for anything else."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Misconfigured("There is no terminal to ask at. To go on without being asked: --yes")
+    if input(f"{question} ") != key:
+        raise Misconfigured("Nothing was done: what was typed is not the connector's key.")
 
 
 def print_json(value: Any) -> None:
@@ -55,6 +67,11 @@ def moment(value: datetime | None) -> str:
 def money(amount: Decimal | str, currency: str) -> str:
     """An amount with thousands separated and its ISO code after it."""
     return f"{Decimal(amount):,f} {currency}"
+
+
+def amounts(found: Iterable[tuple[Decimal, str]]) -> str:
+    """Amounts of several currencies, one to a line, or a dash; they are never added."""
+    return "\n".join(money(amount, currency) for amount, currency in found) or "-"
 
 
 def _plain(value: Any) -> Any:

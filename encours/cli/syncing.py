@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from encours.cli.output import moment, money, print_json, print_table, stderr, stdout
+from encours.cli.output import amounts, moment, money, print_json, print_table, stderr, stdout
 from encours.hub import Hub
 from encours.reading import Step
 from encours.sync import SyncResult
@@ -106,7 +106,7 @@ def status(*, as_json: Json = False) -> None:
                 one.key,
                 one.title,
                 " + ".join(money(amount, currency) for amount, currency in one.difference) or "-",
-                "\n".join(money(amount, currency) for amount, currency in one.open_amounts) or "-",
+                amounts(one.open_amounts),
                 moment(one.published_at),
                 str(one.rejects),
                 one.sentence,

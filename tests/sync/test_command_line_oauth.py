@@ -89,6 +89,10 @@ def steps(installation: Installation) -> tuple[int, list[dict[str, Any]]]:
     return code, json.loads(out)
 
 
+def revoked(installation: Installation, key: str, reason: str) -> tuple[int, str, str]:
+    return installation.command("tokens", "revoke", key, "--reason", reason, "--yes")
+
+
 def test_a_client_is_tested_shown_and_accounted_for(installation: Installation, added: str) -> None:
     code, out, complaint = installation.command("connectors", "test", added)
     assert code == 0, out + complaint
@@ -113,6 +117,15 @@ def test_a_client_is_tested_shown_and_accounted_for(installation: Installation, 
     assert (held["service"], held["subject"], held["condition"]) == ("sap", CLIENT, "good")
     assert (held["connectors"], held["last_run"]) == ([added], f"{added} run 1")
     assert set(held["scopes_granted"]) == set(SCOPES)
+
+    (finding,) = listed(installation, "tokens", "findings")
+    assert (finding["connectors"], finding["finding"]) == ([added], "ownerless")
+    code, out, _ = installation.command("tokens", "assign", added, "--owner", "Olga", "--purpose", "items")
+    assert (code, out) == (0, f"{added}: noted, and told in the audit.\n")
+    assert listed(installation, "tokens", "findings") == []
+    (held,) = listed(installation, "tokens", "list")
+    assert (held["owner"], held["purpose"]) == ("Olga", "items")
+    assert installation.command("tokens", "assign", added)[0] == 1
 
     (use,) = listed(installation, "tokens", "uses", added, "--run", "1")
     assert use["token_id"] == held["token_id"]
@@ -233,6 +246,12 @@ def test_a_token_is_revoked_and_what_signs_with_it_paused(
     assert steps(installation)[0] == 0
     (held,) = listed(installation, "tokens", "list")
     code, out, complaint = installation.command("tokens", "revoke", signed_in, "--reason", "it leaked")
+    assert (code, "To go on without being asked: --yes" in complaint) == (1, True)
+    head, *stale = out.splitlines()
+    assert (idp.log("revoke"), head.split()[:2]) == ([], ["GOES", "STALE"])
+    first_column = {line.partition(" ")[0] for line in stale} - {""}  # empty beside a second currency
+    assert first_column == {signed_in, "second"}
+    code, out, complaint = revoked(installation, signed_in, "it leaked")
     assert code == 0, complaint
     assert "The token is revoked at its provider and forgotten here." in out
     (call,) = idp.log("revoke")
@@ -249,8 +268,8 @@ def test_a_token_is_revoked_and_what_signs_with_it_paused(
         "it leaked",
     )
     assert listed(installation, "tokens", "list")[0]["condition"] == "no token yet"
-    code, out, _ = installation.command("tokens", "revoke", signed_in, "--reason", "once more")
-    assert (code, out) == (0, "There was no token.\n")
+    code, out, _ = revoked(installation, signed_in, "once more")
+    assert (code, out.endswith("\nThere was no token.\n")) == (0, True)
     hub.resume(signed_in)
     hub.remove("second")
 
@@ -260,7 +279,7 @@ def test_a_token_that_cannot_be_revoked_now_is_not_forgotten(
 ) -> None:
     assert steps(installation)[0] == 0
     idp.control("outage", {"kind": "refused"})
-    code, _, complaint = installation.command("tokens", "revoke", signed_in, "--reason", "it leaked")
+    code, _, complaint = revoked(installation, signed_in, "it leaked")
     idp.control("outage", {})
     assert code == 75, complaint
     (held,) = listed(installation, "tokens", "list")

@@ -64,6 +64,6 @@ grant select (
 alter table identity.audit_entry
     drop constraint event_is_known,
     add constraint event_is_known check (event in (
-        'connected', 'replaced', 'removed', 'used', 'asked', 'issued', 'refreshed', 'unanswered', 'refused',
-        'revoked', 'exported', 'rotated', 'viewed'
+        'connected', 'replaced', 'assigned', 'removed', 'used', 'asked', 'issued', 'refreshed', 'unanswered',
+        'refused', 'revoked', 'exported', 'rotated', 'viewed'
     ));
