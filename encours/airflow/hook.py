@@ -49,9 +49,8 @@ class EncoursHook(BaseHook):
         """How the connector's books stand; raises Misconfigured when the hub does not know the connector."""
         key = self.connector
         with Hub.from_environment() as hub:
-            for status in hub.overview():
-                if status.key == key:
-                    return status
+            for status in hub.overview([key]):
+                return status
         raise Misconfigured(
             f"The Airflow connection {self.encours_conn_id!r} names the connector {key!r}, which is unknown."
             " Those that exist: encours connectors list"

@@ -60,7 +60,7 @@ def late(key: str) -> str | None:
     from encours.hub import Hub  # noqa: PLC0415  the DAG file is parsed without it
 
     with Hub.from_environment() as hub:
-        status = next((one for one in hub.overview() if one.key == key), None)
+        status = next(iter(hub.overview([key])), None)
     if status is None or status.state in IN_TIME:
         return None
     sentence = f"{key} is not tied out in time. {status.sentence}"
