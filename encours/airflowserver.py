@@ -76,11 +76,13 @@ class AirflowServer:
     def start(self, processes: Processes, environment: Mapping[str, str], check: Callable[[], None]) -> None:
         """Starts the API server, then the other parts, and waits until all are healthy.
 
-        `check` is called while waiting; what it raises ends the wait. Raises Transient after two minutes.
+        `check` is called while waiting; what it raises ends the wait. Raises Transient after two minutes, and
+        if another Airflow answers in place of ours.
         """
         processes.start("api-server", _airflow("api-server"), env=environment)
         processes.start("dag-processor", _airflow("dag-processor"), env=environment)
         self._wait(lambda: bool(self.health()), check)  # a scheduler without API server loses its first tasks
+        self._bearer()  # what answers is ours
         processes.start("scheduler", _airflow("scheduler", "--skip-serve-logs"), env=environment)
         processes.start("triggerer", _airflow("triggerer", "--skip-serve-logs"), env=environment)
         self._wait(lambda: _healthy(self.health()), check)
@@ -133,6 +135,10 @@ class AirflowServer:
         if self._token is None:
             login = {"username": "admin", "password": self.password("admin")}
             answer = self._http.post(f"{self.url}/auth/token", json=login, timeout=30)
+            if answer.status_code == requests.codes.unauthorized:
+                raise Transient(
+                    f"Another Airflow has taken {self.url} meanwhile. Start again: a free port is looked for."
+                )
             answer.raise_for_status()
             self._token = str(answer.json()["access_token"])
         return {"Authorization": f"Bearer {self._token}"}

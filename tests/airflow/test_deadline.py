@@ -63,7 +63,7 @@ def airflow(hub: Hub) -> Iterator[AirflowServer]:
     """Airflow over this hub, as `encours up` starts it."""
     home = hub.settings.home
     server = AirflowServer(
-        home / "airflow", port=free_port(18080), database_url=hub.settings.database_url("airflow")
+        home / "airflow", port=free_port(18180), database_url=hub.settings.database_url("airflow")
     )
     server.configure()
     environment = server.environment()

@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import psutil
@@ -19,6 +21,7 @@ import requests
 from encours.airflowserver import AirflowServer
 from encours.postgres import Postgres
 from encours.processes import wait_until_ended
+from receivables.errors import Transient
 
 pytestmark = pytest.mark.long
 
@@ -91,6 +94,26 @@ def test_a_closed_terminal_during_the_start_stops_all_and_leaves_nothing(home: P
         assert process.wait(30) == 0
         assert time.monotonic() - began < 10
     assert wait_until_ended(left | family(home), 0) == set()
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """An Airflow that does not know our users."""
+
+    def do_POST(self) -> None:
+        self.send_response(401)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_an_airflow_that_took_the_port_first_is_told_apart(home: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        ours = AirflowServer(home, port=stranger.server_port, database_url="")
+        ours.configure()
+        with pytest.raises(Transient, match=r"Another Airflow has taken .*:\d+ meanwhile\. Start again"):
+            ours.get("/dags")
+        stranger.shutdown()
 
 
 def test_one_home_runs_once_and_a_killed_start_is_cleaned_up(home: Path) -> None:
