@@ -1,4 +1,4 @@
-"""What all tests share: a real PostgreSQL, and fresh databases with the newest tables in it.
+"""What all tests share: a real PostgreSQL with fresh databases, and identity providers to start.
 
 ENCOURS_TEST_PG_BIN names the bin folder of another PostgreSQL (15 or later) to test with.
 """
@@ -12,12 +12,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
 from encours.migrations import upgrade
-from encours.postgres import SUPERUSER, Postgres, Role
+from encours.postgres import Postgres, Role
+from tests.sandbox.idps import Idps
+
+if TYPE_CHECKING:
+    from tests.sandbox.idp_client import Provider
 
 pytest.register_assert_rewrite("connectors.kit.testing")
 
@@ -64,20 +68,15 @@ def postgres(server_folder: Path) -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres: Postgres) -> Iterator[Callable[[], Database]]:
-    """Makes fresh databases, for fixtures of any scope."""
-    made: list[str] = []
+def new_database(postgres: Postgres) -> Callable[[], Database]:
+    """Makes fresh databases, for fixtures of any scope; they go with their server."""
 
     def new() -> Database:
         name = f"test_{secrets.token_hex(6)}"
         postgres.create_database(name, owner="encours_owner", guests=ENCOURS_ROLES, template=TEMPLATE)
-        made.append(name)
         return Database(postgres, name)
 
-    yield new
-    with psycopg.connect(postgres.url(SUPERUSER, "postgres"), autocommit=True) as connection:
-        for name in made:
-            connection.execute(f'drop database "{name}" with (force)')
+    return new
 
 
 Tell = Callable[..., None]
@@ -104,3 +103,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def database(new_database: Callable[[], Database]) -> Database:
     """A fresh database for one test."""
     return new_database()
+
+
+@pytest.fixture(scope="module")
+def idps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Idps]:
+    """Start identity providers that end with the module."""
+    started = Idps(tmp_path_factory.mktemp("idp"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def idp(running: Provider) -> Iterator[Provider]:
+    """The provider that runs for the module, with nothing commanded before and after; its log begins now."""
+    running.since = running.control("log")["last"]
+    yield running
+    running.well()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,13 +29,6 @@ def hub(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for name, value in (database.environment() | ours).items():
         monkeypatch.setenv(name, value)
     return Hub(Settings())
-
-
-@pytest.fixture
-def idps(tmp_path: Path) -> Iterator[Idps]:
-    started = Idps(tmp_path)
-    yield started
-    started.stop()
 
 
 def test_what_was_added_to_the_audit_is_signed_outside_the_database(hub: Hub, tmp_path: Path) -> None:

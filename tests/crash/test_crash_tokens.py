@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -42,13 +41,6 @@ hub = Hub.from_environment()
 ask = hub.authority.asker(asking(None, hub.settings.private_networks), "https://erp.example")
 hub.authority.tokens.current(Wish(Holder(1, UUID(sys.argv[1])), ask, "test"))
 """
-
-
-@pytest.fixture(scope="module")
-def idps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Idps]:
-    started = Idps(tmp_path_factory.mktemp("idp"))
-    yield started
-    started.stop()
 
 
 def scene_at(idps: Idps, database: Database, home: Path, profile: str) -> Scene:

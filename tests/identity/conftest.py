@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 import pytest
 
+from encours.postgres import Role
 from identity.authority import Authority
 from identity.kms import LocalKms
+from tests.conftest import Database
+from tests.identity.token_scene import AsRole, Play, Scene
 from tests.sandbox.idps import Idps
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-
-
-class Database(Protocol):
-    def url(self, role: str) -> str: ...
-
-
-AsRole = Callable[[str, int | None], AbstractContextManager[psycopg.Connection[Any]]]
 
 
 @pytest.fixture
@@ -31,7 +27,7 @@ def as_role(database: Database) -> AsRole:
     """A transaction of this role, with the tenant set as the hub sets it, or none."""
 
     @contextmanager
-    def connect(role: str, tenant_id: int | None) -> Iterator[psycopg.Connection[Any]]:
+    def connect(role: Role, tenant_id: int | None) -> Iterator[psycopg.Connection[Any]]:
         with psycopg.connect(database.url(role)) as connection:
             if tenant_id is not None:
                 connection.execute("select set_config('app.tenant', %s, true)", [str(tenant_id)])
@@ -60,9 +56,15 @@ def authority(database: Database, kms: LocalKms) -> Authority:
     )
 
 
-@pytest.fixture(scope="module")
-def shared_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Idps]:
-    """Start identity providers that end with the module."""
-    started = Idps(tmp_path_factory.mktemp("idp"))
-    yield started
-    started.stop()
+@pytest.fixture
+def play(idps: Idps, database: Database, key_file: Path) -> Iterator[Play]:
+    """Scenes at providers that are started with these arguments; each provider is well again afterwards."""
+    scenes: list[Scene] = []
+
+    def made(*arguments: str) -> Scene:
+        scenes.append(Scene(database, key_file, idps.like(*arguments)))
+        return scenes[-1]
+
+    yield made
+    for scene in scenes:
+        scene.idp.well()

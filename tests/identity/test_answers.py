@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import quote_plus
 
 import pytest
@@ -21,16 +21,8 @@ SCOPE = frozenset({"openid", "offline_access"})
 
 
 @pytest.fixture(scope="module")
-def running(shared_idp: Idps) -> Provider:
-    return shared_idp("--profile", "forgiving")
-
-
-@pytest.fixture
-def idp(running: Provider) -> Iterator[Provider]:
-    """The provider with nothing commanded before and after, and a log that begins now."""
-    running.since = running.control("log")["last"]
-    yield running
-    running.control("misbehave", method="DELETE")
+def running(idps: Idps) -> Provider:
+    return idps("--profile", "forgiving")
 
 
 UNREADABLE = (TryLater, "unreadable")

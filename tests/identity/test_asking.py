@@ -33,18 +33,8 @@ CANARY = "canary" + "-refresh"  # so that no traceback shows it as source text
 
 
 @pytest.fixture(scope="module")
-def running(shared_idp: Idps) -> Provider:
-    return shared_idp("--profile", "forgiving")
-
-
-@pytest.fixture
-def idp(running: Provider) -> Iterator[Provider]:
-    """The provider with nothing commanded before and after, and a log that begins now."""
-    running.since = running.control("log")["last"]
-    yield running
-    running.control("misbehave", method="DELETE")
-    running.control("outage", {})
-    running.control("latency", {})
+def running(idps: Idps) -> Provider:
+    return idps("--profile", "forgiving")
 
 
 def code_of(ask: Asking, url: str) -> str:
@@ -215,9 +205,9 @@ class Interrupted(Exception):
     pass
 
 
-def test_what_a_signal_ends_does_not_leave_later(shared_idp: Idps, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_signal_ends_does_not_leave_later(idps: Idps, monkeypatch: pytest.MonkeyPatch) -> None:
     """As Airflow ends a task whose time is over; at a provider that nobody else has asked."""
-    idp = shared_idp()
+    idp = idps()
     usual, waiting, go_on = socket.getaddrinfo, threading.Event(), threading.Event()
 
     def slow(*arguments: object, **options: object) -> object:
@@ -246,11 +236,11 @@ def test_what_a_signal_ends_does_not_leave_later(shared_idp: Idps, monkeypatch: 
     assert [entry["outcome"] for entry in idp.log()] == []
 
 
-def test_the_provider_dies_after_it_was_asked(shared_idp: Idps) -> None:
-    idp = shared_idp()
+def test_the_provider_dies_after_it_was_asked(idps: Idps) -> None:
+    idp = idps()
     order(idp, "die")
     assert code_of(asking(), idp.endpoints["token"]) == "no_answer"
-    process, _ = shared_idp.running[-1]
+    process, _ = idps.running[-1]
     assert process.wait(timeout=30) == -9
 
 
@@ -353,11 +343,11 @@ def test_secrets_are_not_shown(idp: Provider) -> None:
 
 
 @pytest.fixture
-def secured(shared_idp: Idps, tmp_path: Path) -> tuple[Provider, Authority]:
+def secured(idps: Idps, tmp_path: Path) -> tuple[Provider, Authority]:
     authority = Authority(tmp_path)
     certificate, key = authority.issue("server")
     given = ("--tls", str(certificate), str(key), "--client-ca", str(authority.certificate))
-    idp = shared_idp(*given)
+    idp = idps(*given)
     subject = "CN=encours,O=Acme"
     wish = {
         "client_id": "by-certificate",

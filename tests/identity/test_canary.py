@@ -40,6 +40,8 @@ from tests.sandbox.idp_client import Provider
 from tests.sandbox.idps import Idps
 
 AsRole = Callable[[str, int | None], AbstractContextManager[psycopg.Connection[Any]]]
+pytestmark = pytest.mark.long
+
 ORIGIN = "https://sap.example"
 SPOILT = ("", "duplicate_keys", "message_only", "error_with_token", "redirect_307", "described")
 
@@ -291,9 +293,9 @@ def test_planted_secrets_are_nowhere(
 
 
 def test_tokens_and_the_secrets_that_get_them_are_nowhere(
-    scene: Scene, shared_idp: Idps, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    scene: Scene, idps: Idps, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    held = scene.renew(shared_idp.like("--profile", "static"))
+    held = scene.renew(idps.like("--profile", "static"))
     logged, printed = caplog.text, "".join(capfd.readouterr())
     assert len(set(held)) == 8, "a client secret, a refresh token, six access tokens"
     assert len(scene.shown) > 50, "there was something to search"

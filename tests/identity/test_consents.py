@@ -83,18 +83,17 @@ def nothing(_: Device) -> None:
 
 
 @pytest.fixture
-def play(shared_idp: Idps, database: Database, key_file: Path) -> Iterator[Callable[..., Waiting]]:
+def play(idps: Idps, database: Database, key_file: Path) -> Iterator[Callable[..., Waiting]]:
     """Waits at providers that are started with these arguments; each provider is well again afterwards."""
     waits: list[Waiting] = []
 
     def made(*arguments: str) -> Waiting:
-        waits.append(Waiting(Scene(database, key_file, shared_idp.like(*arguments))))
+        waits.append(Waiting(Scene(database, key_file, idps.like(*arguments))))
         return waits[-1]
 
     yield made
     for wait in waits:
-        wait.scene.idp.control("misbehave", method="DELETE")
-        wait.scene.idp.control("outage", {})
+        wait.scene.idp.well()
 
 
 def asking_for_consent(scene: Scene, name: str = "encours-basic", **changes: object) -> Holder:

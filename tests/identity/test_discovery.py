@@ -27,17 +27,8 @@ NOON = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def running(shared_idp: Idps) -> Provider:
-    return shared_idp("--profile", "strict")
-
-
-@pytest.fixture
-def idp(running: Provider) -> Iterator[Provider]:
-    """The provider with nothing commanded before and after, and a log that begins now."""
-    running.since = running.control("log")["last"]
-    yield running
-    running.control("misbehave", method="DELETE")
-    running.control("outage", {})
+def running(idps: Idps) -> Provider:
+    return idps("--profile", "strict")
 
 
 def everything(idp: Provider) -> list[str]:

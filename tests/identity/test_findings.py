@@ -22,8 +22,8 @@ WEEK = timedelta(days=7)
 
 
 @pytest.fixture
-def scene(shared_idp: Idps, database: Database, key_file: Path) -> Scene:
-    return Scene(database, key_file, shared_idp.like("--profile", "strict"))
+def scene(idps: Idps, database: Database, key_file: Path) -> Scene:
+    return Scene(database, key_file, idps.like("--profile", "strict"))
 
 
 def shown(scene: Scene, holder: Holder) -> Holding:

@@ -28,8 +28,8 @@ ODD = ["a:b", "a+b", "50%25", "über", "€uro and space", "&=?/#", "コード",
 
 
 @pytest.fixture
-def idp(shared_idp: Idps) -> Provider:
-    return shared_idp.like("--profile", "strict")
+def idp(idps: Idps) -> Provider:
+    return idps.like("--profile", "strict")
 
 
 def register(idp: Provider, **wish: object) -> None:
@@ -276,8 +276,8 @@ def test_what_was_not_revoked_is_said(idp: Provider) -> None:
     assert granted(asking().post(*grants(idp).refresh(token)), SCOPE).refresh is not None
 
 
-def test_a_named_user_is_sent_where_the_provider_needs_one(shared_idp: Idps) -> None:
-    idp = shared_idp("--profile", "intacct-like")
+def test_a_named_user_is_sent_where_the_provider_needs_one(idps: Idps) -> None:
+    idp = idps("--profile", "intacct-like")
     mine = grants(idp, post(idp))
     ask = mine.client_credentials(frozenset({"offline_access"}), {"username": "api_reader@globex"})
     found = granted(asking().post(*ask), frozenset({"offline_access"}))

@@ -20,8 +20,8 @@ from tests.sandbox.idps import Idps
 
 
 @pytest.fixture
-def scene(shared_idp: Idps, database: Database, key_file: Path) -> Scene:
-    return Scene(database, key_file, shared_idp.like("--profile", "strict"))
+def scene(idps: Idps, database: Database, key_file: Path) -> Scene:
+    return Scene(database, key_file, idps.like("--profile", "strict"))
 
 
 def shown(scene: Scene, holder: Holder) -> Holding:

@@ -17,8 +17,8 @@ from tests.sandbox.idps import Idps
 
 
 @pytest.fixture
-def scene(shared_idp: Idps, database: Database, key_file: Path) -> Scene:
-    return Scene(database, key_file, shared_idp.like("--profile", "strict"))
+def scene(idps: Idps, database: Database, key_file: Path) -> Scene:
+    return Scene(database, key_file, idps.like("--profile", "strict"))
 
 
 def revoke(scene: Scene, holder: Holder) -> bool | None:

@@ -23,10 +23,10 @@ CLEAR = set(REFUSED) - GONE - LOST
 
 @pytest.fixture(scope="module")
 def scene(
-    new_database: Callable[[], Database], shared_idp: Idps, tmp_path_factory: pytest.TempPathFactory
+    new_database: Callable[[], Database], idps: Idps, tmp_path_factory: pytest.TempPathFactory
 ) -> Scene:
     key_file = tmp_path_factory.mktemp("keys") / "key"
-    return Scene(new_database(), key_file, shared_idp.like("--profile", "graceful"))
+    return Scene(new_database(), key_file, idps.like("--profile", "graceful"))
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -53,13 +52,6 @@ for caller in callers:
     caller.join()
 print(json.dumps(found), flush=True)
 """
-
-
-@pytest.fixture(scope="module")
-def idps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Idps]:
-    started = Idps(tmp_path_factory.mktemp("idp"))
-    yield started
-    started.stop()
 
 
 def expire(scene: Scene, database: Database) -> None:

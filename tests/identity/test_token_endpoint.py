@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,25 +12,7 @@ from identity.errors import Denied, TryLater
 from identity.oauth import OAuthClient
 from identity.secret import Secret
 from identity.token_rows import Holder
-from tests.conftest import Database
-from tests.identity.token_scene import Scene
-from tests.sandbox.idps import Idps
-
-Play = Callable[..., Scene]
-
-
-@pytest.fixture
-def play(shared_idp: Idps, database: Database, key_file: Path) -> Iterator[Play]:
-    scenes: list[Scene] = []
-
-    def made(*arguments: str) -> Scene:
-        scenes.append(Scene(database, key_file, shared_idp.like(*arguments)))
-        return scenes[-1]
-
-    yield made
-    for scene in scenes:
-        scene.idp.control("misbehave", method="DELETE")
-        scene.idp.control("outage", {})
+from tests.identity.token_scene import Play
 
 
 def pem(key: RSAKey | ECKey) -> Secret:

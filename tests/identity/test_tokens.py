@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 import psycopg
@@ -20,27 +18,8 @@ from identity.secret import Secret
 from identity.token_rows import Holder, Token
 from identity.tokens import Wish
 from tests.conftest import Database
-from tests.identity.token_scene import ORIGIN, AsRole, Scene, signed
+from tests.identity.token_scene import ORIGIN, AsRole, Play, signed
 from tests.sandbox.idp_client import digest
-from tests.sandbox.idps import Idps
-
-Play = Callable[..., Scene]
-
-
-@pytest.fixture
-def play(shared_idp: Idps, database: Database, key_file: Path) -> Iterator[Play]:
-    """Scenes at providers that are started with these arguments; each provider is well again afterwards."""
-    scenes: list[Scene] = []
-
-    def made(*arguments: str) -> Scene:
-        scenes.append(Scene(database, key_file, shared_idp.like(*arguments)))
-        return scenes[-1]
-
-    yield made
-    for scene in scenes:
-        scene.idp.control("misbehave", method="DELETE")
-        scene.idp.control("outage", {})
-        scene.idp.control("latency", {})
 
 
 def test_it_is_asked_for_once_and_signs(play: Play) -> None:

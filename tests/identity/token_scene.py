@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 import requests
 
+from encours.postgres import Role
 from identity.audit import Entry
 from identity.authority import Authority
 from identity.kms import LocalKms
@@ -30,7 +31,7 @@ from tests.sandbox.idp_client import Provider
 ORIGIN = "https://erp.example"
 
 
-AsRole = Callable[[str, int | None], AbstractContextManager[psycopg.Connection[Any]]]
+AsRole = Callable[[Role, int | None], AbstractContextManager[psycopg.Connection[Any]]]
 
 
 @dataclass(frozen=True)
@@ -146,3 +147,6 @@ def signed(auth: OriginAuth) -> str:
     scheme, _, token = request.headers["Authorization"].partition(" ")
     assert scheme == "Bearer"
     return token
+
+
+Play = Callable[..., Scene]

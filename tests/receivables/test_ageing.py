@@ -168,6 +168,7 @@ EVENTS = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.long
 @EACH
 @given(EVENTS)
 def test_a_past_day_is_what_the_last_publication_of_that_day_showed(

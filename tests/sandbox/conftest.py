@@ -118,14 +118,6 @@ def start_idp(tmp_path: Path) -> Iterator[Idps]:
     started.stop()
 
 
-@pytest.fixture(scope="module")
-def shared_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Idps]:
-    """Start identity providers that end with the module."""
-    started = Idps(tmp_path_factory.mktemp("idp"))
-    yield started
-    started.stop()
-
-
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reach the sandbox directly, whatever proxy the machine uses."""

@@ -50,6 +50,12 @@ class Provider:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def well(self) -> None:
+        """Takes back what was commanded."""
+        self.control("misbehave", method="DELETE")
+        self.control("outage", {})
+        self.control("latency", {})
+
     def log(self, endpoint: str = "token") -> list[dict[str, Any]]:
         entries = self.control(f"log?since={self.since}")["requests"]
         return [entry for entry in entries if entry["endpoint"] == endpoint]

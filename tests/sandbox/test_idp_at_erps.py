@@ -27,8 +27,8 @@ SCOPE = "API_BUSINESS_PARTNER_0001"
 
 
 @pytest.fixture(scope="module")
-def sap_idp(shared_idp: Idps) -> Provider:
-    return shared_idp("--profile", "sap-like")
+def sap_idp(idps: Idps) -> Provider:
+    return idps("--profile", "sap-like")
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +37,15 @@ def sap(shared_start: Start, sap_idp: Provider) -> Erp:
 
 
 @pytest.fixture
-def intacct_idp(shared_idp: Idps) -> Iterator[Provider]:
-    idp = shared_idp.like("--profile", "intacct-like", "--set", 'users=["api_reader@intacct-example", "b@c"]')
+def intacct_idp(idps: Idps) -> Iterator[Provider]:
+    idp = idps.like("--profile", "intacct-like", "--set", 'users=["api_reader@intacct-example", "b@c"]')
     yield idp
     idp.control("outage", {})
 
 
 @pytest.fixture(scope="module")
-def company(shared_start: Start, shared_idp: Idps) -> Intacct:
-    idp = shared_idp.like("--profile", "intacct-like", "--set", 'users=["api_reader@intacct-example", "b@c"]')
+def company(shared_start: Start, idps: Idps) -> Intacct:
+    idp = idps.like("--profile", "intacct-like", "--set", 'users=["api_reader@intacct-example", "b@c"]')
     started = shared_start("--world", "intacct-example", "--idp", idp.control_url)
     return started.companies["intacct-example"]
 

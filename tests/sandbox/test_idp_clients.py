@@ -18,8 +18,8 @@ KEY = ECKey.generate_key("P-256", {"kid": "one", "use": "sig", "alg": "ES256"})
 
 
 @pytest.fixture(scope="module")
-def idp(shared_idp: Idps) -> Provider:
-    return shared_idp()
+def idp(idps: Idps) -> Provider:
+    return idps()
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-co
 
 
 @pytest.fixture(scope="module")
-def idp(shared_idp: Idps) -> Provider:
-    return shared_idp("--set", "access_token=jwt")
+def idp(idps: Idps) -> Provider:
+    return idps("--set", "access_token=jwt")
 
 
 def metadata(idp: Provider, address: str) -> dict[str, Any]:

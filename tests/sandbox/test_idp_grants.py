@@ -18,8 +18,8 @@ OWN: Form = {"grant_type": "client_credentials"}
 
 
 @pytest.fixture(scope="module")
-def idp(shared_idp: Idps) -> Provider:
-    return shared_idp()
+def idp(idps: Idps) -> Provider:
+    return idps()
 
 
 def without_empty(form: Form) -> Form:

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -23,18 +23,8 @@ METADATA = "/.well-known/openid-configuration"
 
 
 @pytest.fixture(scope="module")
-def running(shared_idp: Idps) -> Provider:
-    return shared_idp("--profile", "forgiving")
-
-
-@pytest.fixture
-def idp(running: Provider) -> Iterator[Provider]:
-    """The provider with nothing commanded before and after, and a log that begins now."""
-    running.since = running.control("log")["last"]
-    yield running
-    running.control("misbehave", method="DELETE")
-    running.control("latency", {})
-    running.control("outage", {})
+def running(idps: Idps) -> Provider:
+    return idps("--profile", "forgiving")
 
 
 def order(idp: Provider, kind: str, **more: Any) -> None:

@@ -26,8 +26,8 @@ def refreshes(idp: Provider) -> list[dict[str, Any]]:
     return [entry for entry in idp.log() if entry["grant"] == "refresh_token"]
 
 
-def test_each_refresh_spends_the_token_and_gives_the_next(shared_idp: Idps) -> None:
-    idp = shared_idp.like("--profile", "strict")
+def test_each_refresh_spends_the_token_and_gives_the_next(idps: Idps) -> None:
+    idp = idps.like("--profile", "strict")
     first = idp.consent()
     second = idp.token(renewal(first["refresh_token"]))
     third = idp.token(renewal(second["refresh_token"]))
@@ -39,9 +39,9 @@ def test_each_refresh_spends_the_token_and_gives_the_next(shared_idp: Idps) -> N
     ]
 
 
-def test_a_spent_token_ends_its_family(shared_idp: Idps) -> None:
+def test_a_spent_token_ends_its_family(idps: Idps) -> None:
     """RFC 9700, 4.14.2."""
-    idp = shared_idp.like("--profile", "strict")
+    idp = idps.like("--profile", "strict")
     other = idp.consent(user="bruno")
     first = idp.consent()
     second = idp.token(renewal(first["refresh_token"]))
@@ -53,16 +53,16 @@ def test_a_spent_token_ends_its_family(shared_idp: Idps) -> None:
     assert [entry.get("reason", "") for entry in refreshes(idp)] == ["", "reused", "reused", ""]
 
 
-def test_a_spent_token_may_be_refused_only(shared_idp: Idps) -> None:
-    idp = shared_idp.like("--profile", "forgiving")
+def test_a_spent_token_may_be_refused_only(idps: Idps) -> None:
+    idp = idps.like("--profile", "forgiving")
     first = idp.consent()
     second = idp.token(renewal(first["refresh_token"]))
     assert idp.error(renewal(first["refresh_token"])) == "invalid_grant"
     idp.token(renewal(second["refresh_token"]))
 
 
-def test_the_token_just_spent_has_a_grace(shared_idp: Idps) -> None:
-    idp = shared_idp.like("--profile", "graceful")
+def test_the_token_just_spent_has_a_grace(idps: Idps) -> None:
+    idp = idps.like("--profile", "graceful")
     first = idp.consent()
     second = idp.token(renewal(first["refresh_token"]))
     idp.control("clock", {"forward": 28})
@@ -73,8 +73,8 @@ def test_the_token_just_spent_has_a_grace(shared_idp: Idps) -> None:
     idp.token(renewal(again["refresh_token"]))
 
 
-def test_the_grace_ends(shared_idp: Idps) -> None:
-    idp = shared_idp.like("--profile", "graceful")
+def test_the_grace_ends(idps: Idps) -> None:
+    idp = idps.like("--profile", "graceful")
     first = idp.consent()
     second = idp.token(renewal(first["refresh_token"]))
     idp.control("clock", {"forward": 30})
@@ -82,9 +82,9 @@ def test_the_grace_ends(shared_idp: Idps) -> None:
     assert idp.error(renewal(second["refresh_token"])) == "invalid_grant"
 
 
-def test_only_the_generation_before_has_a_grace(shared_idp: Idps) -> None:
+def test_only_the_generation_before_has_a_grace(idps: Idps) -> None:
     """Auth0: reuse interval."""
-    idp = shared_idp.like("--profile", "graceful")
+    idp = idps.like("--profile", "graceful")
     first = idp.consent()
     second = idp.token(renewal(first["refresh_token"]))
     third = idp.token(renewal(second["refresh_token"]))
@@ -92,8 +92,8 @@ def test_only_the_generation_before_has_a_grace(shared_idp: Idps) -> None:
     assert idp.error(renewal(third["refresh_token"])) == "invalid_grant"
 
 
-def test_a_static_token_stays(shared_idp: Idps) -> None:
-    idp = shared_idp.like("--profile", "static")
+def test_a_static_token_stays(idps: Idps) -> None:
+    idp = idps.like("--profile", "static")
     first = idp.consent()
     for _ in range(3):
         told = idp.token(renewal(first["refresh_token"]))
@@ -101,9 +101,9 @@ def test_a_static_token_stays(shared_idp: Idps) -> None:
         assert told["access_token"] != first["access_token"]
 
 
-def test_a_second_authorisation_ends_the_first(shared_idp: Idps) -> None:
+def test_a_second_authorisation_ends_the_first(idps: Idps) -> None:
     """nango.dev: the undocumented invalidation at Sage Intacct."""
-    idp = shared_idp.like("--profile", "intacct-like")
+    idp = idps.like("--profile", "intacct-like")
     mine = {"scope": "offline_access", "client_id": "encours-post"}
     secret = {"client_id": "encours-post", "client_secret": idp.clients["encours-post"]["secret"]}
 
@@ -119,8 +119,8 @@ def test_a_second_authorisation_ends_the_first(shared_idp: Idps) -> None:
         idp.token(renewal(told["refresh_token"]) | secret, client="")
 
 
-def test_client_credentials_may_name_a_user_and_be_renewed(shared_idp: Idps) -> None:
-    idp = shared_idp.like("--profile", "intacct-like")
+def test_client_credentials_may_name_a_user_and_be_renewed(idps: Idps) -> None:
+    idp = idps.like("--profile", "intacct-like")
     assert urlsplit(idp.endpoints["token"]).path == "/ia/api/v1/oauth2/token"
     form = {
         "grant_type": "client_credentials",
@@ -136,15 +136,15 @@ def test_client_credentials_may_name_a_user_and_be_renewed(shared_idp: Idps) -> 
     assert "refresh_token" not in again
 
 
-def test_a_refresh_token_may_need_a_scope(shared_idp: Idps) -> None:
-    idp = shared_idp.like("--set", "refresh_needs=offline_access")
+def test_a_refresh_token_may_need_a_scope(idps: Idps) -> None:
+    idp = idps.like("--set", "refresh_needs=offline_access")
     assert "refresh_token" not in idp.consent(scope="openid")
     assert "refresh_token" in idp.consent(scope="openid offline_access")
 
 
-def test_a_renewed_scope_is_narrower_or_the_same(shared_idp: Idps) -> None:
+def test_a_renewed_scope_is_narrower_or_the_same(idps: Idps) -> None:
     """RFC 6749, 6: an error spends nothing."""
-    idp = shared_idp.like()
+    idp = idps.like()
     first = idp.consent(scope="openid offline_access")
     wider = renewal(first["refresh_token"], scope="openid API_BUSINESS_PARTNER_0001")
     assert idp.error(wider) == "invalid_scope"
@@ -153,16 +153,16 @@ def test_a_renewed_scope_is_narrower_or_the_same(shared_idp: Idps) -> None:
     assert idp.token(renewal(second["refresh_token"]))["scope"] == "openid offline_access"
 
 
-def test_a_refresh_token_is_good_for_its_client_only(shared_idp: Idps) -> None:
-    idp = shared_idp.like()
+def test_a_refresh_token_is_good_for_its_client_only(idps: Idps) -> None:
+    idp = idps.like()
     first = idp.consent()
     stolen = renewal(first["refresh_token"], client_id="encours-public")
     assert idp.error(stolen, client="") == "invalid_grant"
     idp.token(renewal(first["refresh_token"]))
 
 
-def test_an_unused_refresh_token_ends(shared_idp: Idps) -> None:
-    idp = shared_idp.like("--set", "refresh_idle_seconds=100")
+def test_an_unused_refresh_token_ends(idps: Idps) -> None:
+    idp = idps.like("--set", "refresh_idle_seconds=100")
     told = idp.consent()
     for _ in range(3):
         idp.control("clock", {"forward": 90})
@@ -172,8 +172,8 @@ def test_an_unused_refresh_token_ends(shared_idp: Idps) -> None:
     assert refreshes(idp)[-1]["reason"] == "idle"
 
 
-def test_a_consent_ends(shared_idp: Idps) -> None:
-    idp = shared_idp.like("--set", "refresh_seconds=100")
+def test_a_consent_ends(idps: Idps) -> None:
+    idp = idps.like("--set", "refresh_seconds=100")
     told = idp.consent()
     idp.control("clock", {"forward": 90})
     told = idp.token(renewal(told["refresh_token"]))
@@ -202,8 +202,8 @@ def test_lifetimes_can_be_changed_while_it_runs(start_idp: Idps) -> None:
     assert idp.active(told["access_token"])["active"]
 
 
-def test_of_many_at_once_one_wins(shared_idp: Idps) -> None:
-    idp = shared_idp.like("--profile", "forgiving")
+def test_of_many_at_once_one_wins(idps: Idps) -> None:
+    idp = idps.like("--profile", "forgiving")
     token = idp.consent()["refresh_token"]
     found: list[int] = []
 

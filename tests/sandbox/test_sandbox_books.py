@@ -8,6 +8,8 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Erp, Start
 
@@ -212,6 +214,7 @@ def test_the_same_seed_gives_the_same_books(start: Start) -> None:
     assert books[0] == books[1] != books[2]
 
 
+@pytest.mark.long
 def test_the_default_world_is_as_large_as_promised(start: Start) -> None:
     sandbox = start()
     for erp in sandbox.tenants.values():

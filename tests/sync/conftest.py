@@ -1,4 +1,4 @@
-"""Whole syncs: simulated ERPs in a process of their own, and installations with a fresh database and key."""
+"""Whole syncs: simulated ERPs in processes of their own, and installations with a fresh database and key."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ import requests
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from encours import simulation
 from encours.credential import NewCredential
 from encours.hub import Hub
 from encours.postgres import SUPERUSER, Postgres, Role
 from encours.settings import Settings
 from identity.secret import Secret
 from receivables.reading import RunRow
+from tests.sync import intacct
+from tests.sync.intacct import Intacct
 
 LOOPBACK = "127.0.0.1/32"
 VISIBLE = (
@@ -266,3 +269,23 @@ def install(new_database: Callable[[], Database], tmp_path_factory: pytest.TempP
         return Installation(Hub(Settings(**values)), database, environment)
 
     return installed
+
+
+@pytest.fixture(scope="module")
+def globex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Intacct]:
+    """A simulated Sage Intacct company."""
+    with intacct.started(tmp_path_factory.mktemp("sandbox"), "--items", "300") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def connected(install: Install, globex: Intacct) -> Installation:
+    """An installation that has loaded that company for the first time."""
+    installation, key = install(), intacct.KEY
+    assert simulation.connect(installation.hub, {"globex": globex.told}) == [key]
+    assert simulation.connect(installation.hub, {"globex": globex.told}) == [key], "twice is once"
+    result = installation.hub.sync(key)
+    assert (result.state, result.verdict, result.grade, result.rejects) == ("published", "equal", "ledger", 0)
+    assert {line.account for line in result.totals} == {"12000", "12100", "24000"}
+    assert all(line.erp == line.hub for line in result.totals)
+    return installation

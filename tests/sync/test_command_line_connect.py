@@ -29,10 +29,8 @@ PERSON = "COMM_ACME"
 
 
 @pytest.fixture(scope="module")
-def idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    started = Idps(tmp_path_factory.mktemp("idp"))
-    yield started("--profile", "strict", "--set", "device_interval=1")
-    started.stop()
+def idp(idps: Idps) -> Provider:
+    return idps("--profile", "strict", "--set", "device_interval=1")
 
 
 @pytest.fixture(scope="module")

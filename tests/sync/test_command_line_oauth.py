@@ -27,10 +27,8 @@ PARTNER = "https://partner.example"
 
 
 @pytest.fixture(scope="module")
-def idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    started = Idps(tmp_path_factory.mktemp("idp"))
-    yield started("--profile", "sap-like")
-    started.stop()
+def idp(idps: Idps) -> Provider:
+    return idps("--profile", "sap-like")
 
 
 @pytest.fixture(scope="module")

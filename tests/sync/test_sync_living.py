@@ -24,9 +24,9 @@ import requests
 
 from encours import simulation
 from receivables.errors import Moved
+from tests.sync.intacct import KEY, started
+from tests.sync.intacct import owed as owed_to_globex
 from tests.sync.test_sync_equal import balances
-from tests.sync.test_sync_intacct import KEY, started
-from tests.sync.test_sync_intacct import owed as owed_to_globex
 
 if TYPE_CHECKING:
     from tests.conftest import Tell

@@ -16,9 +16,9 @@ from encours.hub import Hub
 from encours.reading import Step
 from encours.sync import FURTHER_PASSES
 from receivables.errors import Moved, Transient
+from tests.sync.intacct import KEY, Intacct, journal, started
+from tests.sync.intacct import owed as owed_to_globex
 from tests.sync.test_sync_equal import owed, owed_by_the_journal
-from tests.sync.test_sync_intacct import KEY, Intacct, journal, started
-from tests.sync.test_sync_intacct import owed as owed_to_globex
 
 if TYPE_CHECKING:
     from tests.sync.conftest import Erp, Install, Installation, Start

@@ -52,13 +52,6 @@ SCOPES = tuple(
 )
 
 
-@pytest.fixture(scope="module")
-def idps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Idps]:
-    started = Idps(tmp_path_factory.mktemp("idp"))
-    yield started
-    started.stop()
-
-
 @dataclass
 class Scene:
     """An ERP, the provider whose tokens it takes, and an installation that is connected to both."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
@@ -160,10 +159,8 @@ class ClientScene(Scene):
 
 
 @pytest.fixture(scope="module")
-def idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    started = Idps(tmp_path_factory.mktemp("idp"))
-    yield started("--profile", "sap-like")
-    started.stop()
+def idp(idps: Idps) -> Provider:
+    return idps("--profile", "sap-like")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -29,13 +28,6 @@ SERVICES = (
 )
 SCOPES = tuple(f"{service}_0001" for service in SERVICES)
 SMALL = {"history_months": 1}
-
-
-@pytest.fixture(scope="module")
-def idps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Idps]:
-    started = Idps(tmp_path_factory.mktemp("idp"))
-    yield started
-    started.stop()
 
 
 @pytest.fixture(scope="module")
