@@ -128,7 +128,7 @@ def test_a_list_that_becomes_shorter_is_read_again_from_its_first_page(
     installation.change(key, page_size=20)
     assert installation.hub.sync(key).verdict == "equal"
     since = erp.last_request()
-    meanwhile = Meanwhile(at("sweep", 2), partial(erp.post, payments=8))
+    meanwhile = Meanwhile(at("sweep", 2), partial(erp.post, payments=40))
 
     result = installation.hub.sync(key, sweep=True, progress=meanwhile)
 
