@@ -31,7 +31,8 @@ AS_OFTEN_AS_BEFORE_A_RELEASE = {
     "ENCOURS_TEST_OAUTH_SECONDS": "600",
 }
 WORKSTEAL = ["-n", "2", "--dist", "worksteal"]
-IN_PARALLEL = ["-n", "2", "--dist", "loadfile", "-m", "not long and not idp"]
+# One process more than two cores have: many tests wait for a provider that does not answer.
+IN_PARALLEL = ["-n", "3", "--dist", "loadfile", "-m", "not long and not idp"]
 NO_INDEX = re.compile(
     r"Retrying|ConnectionError|ConnectTimeout|ProxyError|Name or service|from versions: none"
 )

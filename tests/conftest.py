@@ -5,6 +5,7 @@ ENCOURS_TEST_PG_BIN names the bin folder of another PostgreSQL (15 or later) to 
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -14,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from encours.migrations import upgrade
-from encours.postgres import Postgres, Role
+from encours.postgres import SUPERUSER, Postgres, Role
 from tests.sandbox.idps import Idps
 
 if TYPE_CHECKING:
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 pytest.register_assert_rewrite("connectors.kit.testing")
 
 TEMPLATE = "encours_template"
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 2**30  # bytes: each worker's server has a dozen databases at a time
+SCRAM_ITERATIONS = 160000  # the PostgreSQL that can be told how many
 ENCOURS_ROLES: list[Role] = ["encours_owner", "encours_app", "encours_identity", "encours_auditor"]
 
 
@@ -49,11 +55,16 @@ class Database:
 
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
-    """A short folder that the server's own user reaches when the tests run as root."""
-    folder = Path(tempfile.mkdtemp(prefix="encours-", dir="/tmp"))
+    """A short folder that the server's own user reaches when the tests run as root, in memory if there is room."""
+    folder = Path(tempfile.mkdtemp(prefix="encours-", dir=MEMORY if roomy(MEMORY) else "/tmp"))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
+
+
+def roomy(folder: Path) -> bool:
+    """Whether it is there and has room for the servers of all workers."""
+    return folder.is_dir() and shutil.disk_usage(folder).free >= ROOM
 
 
 @pytest.fixture(scope="session")
@@ -62,14 +73,25 @@ def postgres(server_folder: Path) -> Iterator[Postgres]:
     programs = os.environ.get("ENCOURS_TEST_PG_BIN")
     server = Postgres(server_folder / "home", programs=Path(programs) if programs else None, durable=False)
     with server:
+        sign_in_quickly(server)
         server.create_database(TEMPLATE, owner="encours_owner", guests=ENCOURS_ROLES)
         upgrade(server.url("encours_owner", TEMPLATE))
         yield server
 
 
+def sign_in_quickly(server: Postgres) -> None:
+    """Hashes each password once and not 4,096 times: tests open tens of thousands of connections."""
+    with psycopg.connect(server.url(SUPERUSER, "postgres"), autocommit=True) as connection:
+        if connection.info.server_version < SCRAM_ITERATIONS:
+            return
+        connection.execute("set scram_iterations = 1")
+        for role, password in json.loads(server.passwords.read_text()).items():
+            connection.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(role), password))
+
+
 @pytest.fixture(scope="session")
 def new_database(postgres: Postgres) -> Callable[[], Database]:
-    """Makes fresh databases, for fixtures of any scope; they go with their server."""
+    """Makes fresh databases, for fixtures of any scope; they end with their server."""
 
     def new() -> Database:
         name = f"test_{secrets.token_hex(6)}"
@@ -100,9 +122,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture
-def database(new_database: Callable[[], Database]) -> Database:
+def database(new_database: Callable[[], Database], postgres: Postgres) -> Iterator[Database]:
     """A fresh database for one test."""
-    return new_database()
+    made = new_database()
+    yield made
+    with psycopg.connect(postgres.url(SUPERUSER, "postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(made.name)))
 
 
 @pytest.fixture(scope="module")
