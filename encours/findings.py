@@ -33,13 +33,19 @@ def findings(
     sentences = {
         "needs_consent": _ended(held, connectors),
         "lapsing": _lapsing(held, now),
-        "ownerless": None if held.owner else "Nobody answers for it: encours tokens assign --owner",
+        "ownerless": _ownerless(held, connectors),
         "unused": _unused(held, connectors, last_used_at, now),
         "shared": f"{len(connectors)} connectors sign with it." if len(connectors) > 1 else None,
         "over_scoped": _over_scoped(held),
         "never_expires": _never_expires(held, now),
     }
     return [Finding(code, sentence) for code, sentence in sentences.items() if sentence]
+
+
+def _ownerless(held: Holding, connectors: Sequence[str]) -> str | None:
+    if held.owner:
+        return None
+    return " ".join(["Nobody answers for it: encours tokens assign", *connectors[:1], "--owner NAME"])
 
 
 def _ended(held: Holding, connectors: Sequence[str]) -> str | None:

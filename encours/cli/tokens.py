@@ -165,7 +165,7 @@ def revoke(
             [
                 [
                     one.key,
-                    one.state,
+                    one.state.replace("_", " "),
                     moment(one.next_run),
                     moment(one.published_at),
                     amounts(one.open_amounts),
