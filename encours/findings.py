@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from identity.inventory import NEEDS_CONSENT, Holding
-from identity.oauth import REFRESH_TOKEN, OAuthClient
+from identity.oauth import OAuthClient
 from identity.providers import provider
 
 UNUSED: Final = timedelta(days=90)  # after which a credential counts as forgotten
@@ -56,7 +56,7 @@ def _ended(held: Holding, connectors: Sequence[str]) -> str | None:
 
 def _lapsing(held: Holding, now: datetime) -> str | None:
     """A refresh token that nobody has used for long, although encours_care renews such."""
-    if not held.renewable or held.issued_at is None or held.facts.get("grant") != REFRESH_TOKEN:
+    if not held.renewable or held.issued_at is None:
         return None
     idle = provider(held.service).idle_seconds
     if idle is None or now - held.issued_at < timedelta(seconds=idle) * LAPSING:

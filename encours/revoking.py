@@ -40,7 +40,7 @@ def revoke(
     """
     endpoint = token_endpoint(connector, authority, networks)
     if connector.credential_id is None or endpoint is None:
-        raise Misconfigured(f"{connector.key} has no credential, so it has no token.")
+        raise _no_token(connector)
     if not reason.strip():
         raise Misconfigured(f"{connector.key}: say why its token is revoked.")
     paused = []
@@ -57,8 +57,14 @@ def revoke(
 
 
 def signing(connector: Connector, registry: Registry) -> list[Connector]:
-    """The connectors that sign with this one's credential, itself among them."""
+    """The connectors that sign with this one's credential, itself among them; raises Misconfigured."""
+    if connector.credential_id is None:
+        raise _no_token(connector)
     return [each for each in registry.connectors() if each.credential_id == connector.credential_id]
+
+
+def _no_token(connector: Connector) -> Misconfigured:
+    return Misconfigured(f"{connector.key} has no credential, so it has no token.")
 
 
 SENTENCES = {

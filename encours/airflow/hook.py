@@ -49,8 +49,9 @@ class EncoursHook(BaseHook):
         """How the connector's books stand; raises Misconfigured when the hub does not know the connector."""
         key = self.connector
         with Hub.from_environment() as hub:
-            for status in hub.overview([key]):
-                return status
+            found = hub.overview([key])
+        if found:
+            return found[0]
         raise Misconfigured(
             f"The Airflow connection {self.encours_conn_id!r} names the connector {key!r}, which is unknown."
             " Those that exist: encours connectors list"

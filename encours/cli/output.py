@@ -1,4 +1,4 @@
-"""How the command line prints: tables for people, JSON for scripts, errors on standard error."""
+"""How the command line prints and asks: tables for people, JSON for scripts, errors on standard error."""
 
 from __future__ import annotations
 

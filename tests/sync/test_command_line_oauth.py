@@ -272,6 +272,16 @@ def test_a_token_is_revoked_and_what_signs_with_it_paused(
     hub.remove("second")
 
 
+def test_what_has_no_credential_has_no_token_to_revoke(installation: Installation, signed_in: str) -> None:
+    hub = installation.hub
+    settings = dict(hub.registry.connector(signed_in).settings)
+    hub.add_connector(system="sap_s4hana", key="bare", tenant="acme", settings=settings, credential=None)
+    for command in (("revoke", "--reason", "gone", "--yes"), ("assign", "--owner", "Olga")):
+        code, out, complaint = installation.command("tokens", command[0], "bare", *command[1:])
+        assert (code, out, "bare has no credential" in complaint) == (1, "", True)
+    hub.remove("bare")
+
+
 def test_a_token_that_cannot_be_revoked_now_is_not_forgotten(
     installation: Installation, signed_in: str, idp: Provider
 ) -> None:
